@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cri
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	criapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
+
+func filesDir(root, id string) string { return filepath.Join(root, "sandboxes", id) }
+
+// makeFiles writes what every container of the pod sees in /etc. Upstream's
+// CRI plugin mounts those that it finds.
+func makeFiles(root, id string, config *criapi.PodSandboxConfig) error {
+	dir := filesDir(root, id)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("the pod's directory: %w", err)
+	}
+	hostname := config.GetHostname()
+	if hostname == "" {
+		var err error
+		if hostname, err = os.Hostname(); err != nil {
+			return fmt.Errorf("the host's name: %w", err)
+		}
+	}
+	hosts, err := hostFile("/etc/hosts")
+	if err != nil {
+		return err
+	}
+	resolv := resolvConf(config.GetDnsConfig())
+	if config.GetDnsConfig() == nil {
+		if resolv, err = hostFile("/etc/resolv.conf"); err != nil {
+			return err
+		}
+	}
+	for name, content := range map[string]string{
+		"hostname":    hostname + "\n",
+		"hosts":       hosts,
+		"resolv.conf": resolv,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+			return fmt.Errorf("the pod's /etc/%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// hostFile is the host's own, as upstream gives it to pods; a host without it
+// gives an empty one.
+func hostFile(name string) (string, error) {
+	b, err := os.ReadFile(name)
+	if err != nil && !os.IsNotExist(err) {
+		return "", fmt.Errorf("the host's %s: %w", name, err)
+	}
+	return string(b), nil
+}
+
+// resolvConf is resolv.conf(5) for a pod's DNS configuration.
+func resolvConf(dns *criapi.DNSConfig) string {
+	var b strings.Builder
+	if len(dns.GetSearches()) > 0 {
+		fmt.Fprintf(&b, "search %s\n", strings.Join(dns.GetSearches(), " "))
+	}
+	for _, server := range dns.GetServers() {
+		fmt.Fprintf(&b, "nameserver %s\n", server)
+	}
+	if len(dns.GetOptions()) > 0 {
+		fmt.Fprintf(&b, "options %s\n", strings.Join(dns.GetOptions(), " "))
+	}
+	return b.String()
+}
+
+func removeFiles(root, id string) error {
+	if err := os.RemoveAll(filesDir(root, id)); err != nil {
+		return fmt.Errorf("the pod's directory: %w", err)
+	}
+	return nil
+}

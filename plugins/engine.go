@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plugins
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/containerd/containerd/v2/plugins"
+	"github.com/containerd/errdefs"
+	"github.com/containerd/plugin"
+	"github.com/containerd/plugin/registry"
+	"github.com/docker/go-units"
+
+	"github.com/containerd-wasm/containerd-wasm/runtime/engine"
+)
+
+// EngineConfig is the configuration of the plugin io.containerd.wasm.v1.engine.
+type EngineConfig struct {
+	// CompileTimeout is the longest that compiling one module may take, as a
+	// Go duration.
+	CompileTimeout string `toml:"compile_timeout"`
+	// CompileMemory is what the compiler may use for one module, such as "4GB".
+	CompileMemory string `toml:"compile_memory"`
+	// MaxModuleSize is the largest module that is accepted, such as "100MB".
+	MaxModuleSize string `toml:"max_module_size"`
+	// MaxParallel is how many modules are compiled at once; 0 means half of
+	// the CPUs.
+	MaxParallel int `toml:"max_parallel"`
+}
+
+func init() {
+	registry.Register(&plugin.Registration{
+		Type: WasmPlugin,
+		ID:   EngineID,
+		Config: &EngineConfig{
+			CompileTimeout: "2m",
+			CompileMemory:  "4GiB",
+			MaxModuleSize:  "100MiB",
+		},
+		InitFn: initEngine,
+	})
+}
+
+func initEngine(ic *plugin.InitContext) (any, error) {
+	c, ok := ic.Config.(*EngineConfig)
+	if !ok {
+		return nil, errors.New("invalid configuration of the WebAssembly engine")
+	}
+	timeout, err := time.ParseDuration(c.CompileTimeout)
+	if err != nil {
+		return nil, fmt.Errorf("compile_timeout %q is not a duration such as \"2m\": %w", c.CompileTimeout, errdefs.ErrInvalidArgument)
+	}
+	memory, err := parseSize("compile_memory", c.CompileMemory)
+	if err != nil {
+		return nil, err
+	}
+	moduleSize, err := parseSize("max_module_size", c.MaxModuleSize)
+	if err != nil {
+		return nil, err
+	}
+	return engine.New(engine.Config{
+		Root:           ic.Properties[plugins.PropertyRootDir],
+		CompileTimeout: timeout,
+		CompileMemory:  memory,
+		MaxModuleSize:  moduleSize,
+		MaxParallel:    c.MaxParallel,
+	})
+}
+
+// parseSize reads a number of bytes with a unit: "100MB" and "100MiB" are both
+// 100 times 2^20.
+func parseSize(key, value string) (int64, error) {
+	n, err := units.RAMInBytes(value)
+	if err != nil {
+		return 0, fmt.Errorf("%s %q is not a size such as \"100MB\": %w", key, value, errdefs.ErrInvalidArgument)
+	}
+	return n, nil
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plugins
+
+import (
+	"errors"
+
+	"github.com/containerd/containerd/v2/core/events"
+	"github.com/containerd/containerd/v2/plugins"
+	"github.com/containerd/plugin"
+	"github.com/containerd/plugin/registry"
+
+	"github.com/containerd-wasm/containerd-wasm/runtime"
+	"github.com/containerd-wasm/containerd-wasm/runtime/engine"
+)
+
+// RuntimeConfig is the configuration of the plugin io.containerd.wasm.v1.runtime.
+type RuntimeConfig struct {
+	// StackSize is the native call stack of a guest, such as "8MiB". Only the
+	// part that a guest uses takes memory.
+	StackSize string `toml:"stack_size"`
+}
+
+func init() {
+	registry.Register(&plugin.Registration{
+		Type:     WasmPlugin,
+		ID:       RuntimeID,
+		Requires: []plugin.Type{plugins.EventPlugin},
+		Config:   &RuntimeConfig{StackSize: "8MiB"},
+		InitFn:   initRuntime,
+	})
+}
+
+func initRuntime(ic *plugin.InitContext) (any, error) {
+	c, ok := ic.Config.(*RuntimeConfig)
+	if !ok {
+		return nil, errors.New("invalid configuration of the WebAssembly runtime")
+	}
+	stackSize, err := parseSize("stack_size", c.StackSize)
+	if err != nil {
+		return nil, err
+	}
+	e, err := ic.GetByID(WasmPlugin, EngineID)
+	if err != nil {
+		return nil, err
+	}
+	publisher, err := ic.GetSingle(plugins.EventPlugin)
+	if err != nil {
+		return nil, err
+	}
+	return runtime.NewManager(ic.Context, runtime.Config{
+		State:     ic.Properties[plugins.PropertyStateDir],
+		StackSize: uint64(stackSize),
+	}, e.(*engine.Engine), publisher.(events.Publisher))
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plugins
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/containerd/containerd/v2/plugins"
+	"github.com/containerd/plugin"
+	"github.com/containerd/plugin/registry"
+
+	"github.com/containerd-wasm/containerd-wasm/cri"
+	"github.com/containerd-wasm/containerd-wasm/runtime"
+)
+
+func init() {
+	registry.Register(&plugin.Registration{
+		Type: plugins.SandboxControllerPlugin,
+		ID:   Wasm,
+		Requires: []plugin.Type{
+			plugins.CRIServicePlugin,
+			WasmPlugin, // which prepares the process for parked threads
+		},
+		InitFn: initSandbox,
+	})
+}
+
+func initSandbox(ic *plugin.InitContext) (any, error) {
+	if _, err := ic.GetByID(WasmPlugin, RuntimeID); err != nil {
+		return nil, err
+	}
+	upstream, err := ic.GetByID(plugins.CRIServicePlugin, "runtime")
+	if err != nil {
+		return nil, err
+	}
+	c, err := criConfigOf(upstream)
+	if err != nil {
+		return nil, err
+	}
+	return cri.New(cri.Config{
+		Root:              c.RootDir,
+		RuntimeType:       runtime.Name,
+		UnprivilegedPorts: *c.UnprivilegedPorts,
+		UnprivilegedICMP:  *c.UnprivilegedICMP,
+	}), nil
+}
+
+// criConfig is the part of upstream's CRI configuration that sandboxes share
+// with it, under its names in JSON, which upstream logs.
+type criConfig struct {
+	RootDir           string `json:"rootDir"`
+	UnprivilegedPorts *bool  `json:"enableUnprivilegedPorts"`
+	UnprivilegedICMP  *bool  `json:"enableUnprivilegedICMP"`
+}
+
+// criConfigOf reads the configuration of upstream's CRI runtime service, whose
+// type is internal: it has a method Config that returns it.
+func criConfigOf(service any) (c criConfig, err error) {
+	method := reflect.ValueOf(service).MethodByName("Config")
+	if !method.IsValid() || method.Type().NumIn() != 0 || method.Type().NumOut() != 1 {
+		return c, errors.New("upstream has changed: the CRI runtime service has no method Config")
+	}
+	b, err := json.Marshal(method.Call(nil)[0].Interface())
+	if err == nil {
+		err = json.Unmarshal(b, &c)
+	}
+	if err != nil {
+		return c, fmt.Errorf("reading the configuration of the CRI runtime service: %w", err)
+	}
+	if c.RootDir == "" || c.UnprivilegedPorts == nil || c.UnprivilegedICMP == nil {
+		return c, errors.New("upstream has changed: the configuration of the CRI runtime service lacks rootDir, enableUnprivilegedPorts or enableUnprivilegedICMP")
+	}
+	return c, nil
+}

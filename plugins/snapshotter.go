@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plugins
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/containerd/containerd/v2/plugins"
+	"github.com/containerd/errdefs"
+	"github.com/containerd/platforms"
+	"github.com/containerd/plugin"
+	"github.com/containerd/plugin/registry"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/containerd-wasm/containerd-wasm/snapshotter"
+)
+
+// SnapshotterConfig is the configuration of the plugin
+// io.containerd.snapshotter.v1.wasm.
+type SnapshotterConfig struct {
+	// RootPath is the absolute path of the snapshotter's directory. Empty means
+	// io.containerd.snapshotter.v1.wasm in containerd's own root.
+	RootPath string `toml:"root_path"`
+}
+
+// capaOnlyRemapIDs tells clients not to change the owners of a snapshot's files
+// for a user namespace: modules are shared between snapshots.
+const capaOnlyRemapIDs = "only-remap-ids"
+
+func init() {
+	registry.Register(&plugin.Registration{
+		Type:   plugins.SnapshotPlugin,
+		ID:     "wasm",
+		Config: &SnapshotterConfig{},
+		InitFn: initSnapshotter,
+	})
+}
+
+func initSnapshotter(ic *plugin.InitContext) (any, error) {
+	config, ok := ic.Config.(*SnapshotterConfig)
+	if !ok {
+		return nil, errors.New("invalid configuration of the wasm snapshotter")
+	}
+	root := ic.Properties[plugins.PropertyRootDir]
+	if config.RootPath != "" {
+		root = config.RootPath
+		if !filepath.IsAbs(root) {
+			return nil, fmt.Errorf("root_path %q is not an absolute path: %w", root, errdefs.ErrInvalidArgument)
+		}
+	}
+	ic.Meta.Platforms = append(ic.Meta.Platforms, platforms.DefaultSpec(),
+		ocispec.Platform{OS: "wasi", Architecture: "wasm"},
+		ocispec.Platform{OS: "wasip1", Architecture: "wasm"})
+	ic.Meta.Capabilities = append(ic.Meta.Capabilities, capaOnlyRemapIDs)
+	ic.Meta.Exports[plugins.SnapshotterRootDir] = root
+	return snapshotter.New(root)
+}

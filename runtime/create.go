@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"github.com/containerd/containerd/v2/core/runtime"
+	"github.com/containerd/errdefs"
+	"github.com/containerd/typeurl/v2"
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/containerd-wasm/containerd-wasm/runtime/engine"
+	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
+	"github.com/containerd-wasm/containerd-wasm/snapshotter"
+)
+
+// newTask makes the guest of a task from what the client asks for.
+func (m *Manager) newTask(ctx context.Context, k key, opts runtime.CreateOpts) (*task, error) {
+	spec, err := parseSpec(opts)
+	if err != nil {
+		return nil, err
+	}
+	js := &jail.Spec{StackSize: m.config.StackSize}
+	if err := isolation(js, spec); err != nil {
+		return nil, err
+	}
+	if js.Mounts, err = guestMounts(spec.Mounts); err != nil {
+		return nil, err
+	}
+	root, err := openRootfs(filepath.Join(m.config.State, k.namespace+"-"+k.id), spec.Root, opts.Rootfs)
+	if err != nil {
+		return nil, err
+	}
+	// The guest has a mount of its own by the time this one goes away.
+	defer root.release(ctx)
+	js.Rootfs, js.RootfsReadonly = root.path, spec.Root.Readonly || root.readonly
+	module, err := m.loadEntrypoint(ctx, js, spec)
+	if err != nil {
+		return nil, err
+	}
+	if writesModules(js) && !root.readonly {
+		if err := snapshotter.Privatize(root.path); err != nil {
+			module.Release()
+			return nil, err
+		}
+	}
+	t, err := m.newGuest(ctx, js, module, opts.IO)
+	if err != nil {
+		module.Release()
+		return nil, err
+	}
+	t.key = k
+	return t, nil
+}
+
+// newGuest takes over module if it succeeds.
+func (m *Manager) newGuest(ctx context.Context, js *jail.Spec, module *engine.Module, rio runtime.IO) (*task, error) {
+	stdio, stdin, err := openStdio(ctx, rio)
+	if err != nil {
+		return nil, err
+	}
+	js.Module, js.Stdio = module.AST(), stdio
+	guest, err := jail.New(js)
+	stdin.opened()
+	if err != nil {
+		stdin.Close()
+		return nil, err
+	}
+	return &task{
+		manager: m,
+		io:      rio,
+		limit:   js.MemoryLimit,
+		guest:   guest,
+		stdin:   stdin,
+		done:    make(chan struct{}),
+		cleanup: func() {
+			stdin.Close()
+			module.Release()
+		},
+	}, nil
+}
+
+// parseSpec reads the OCI spec and refuses what no guest can have.
+func parseSpec(opts runtime.CreateOpts) (*specs.Spec, error) {
+	if opts.Checkpoint != "" {
+		return nil, fmt.Errorf("restoring a checkpoint: runtime %s does not support it: %w", Name, errdefs.ErrNotImplemented)
+	}
+	if opts.Spec == nil {
+		return nil, fmt.Errorf("the container has no OCI spec: %w", errdefs.ErrInvalidArgument)
+	}
+	var spec specs.Spec
+	if err := typeurl.UnmarshalTo(opts.Spec, &spec); err != nil {
+		return nil, fmt.Errorf("the container's OCI spec: %w: %w", err, errdefs.ErrInvalidArgument)
+	}
+	if spec.Process == nil || spec.Root == nil {
+		return nil, fmt.Errorf("the container's OCI spec has no process or no root: %w", errdefs.ErrInvalidArgument)
+	}
+	if len(spec.Process.Args) == 0 || spec.Process.Args[0] == "" {
+		return nil, fmt.Errorf("no entrypoint: give the path of a module in the image as the command: %w", errdefs.ErrInvalidArgument)
+	}
+	return &spec, nil
+}
+
+// writesModules says whether the guest could write to a module of its root
+// that other containers share (package snapshotter).
+func writesModules(js *jail.Spec) bool {
+	const dacOverride = 1 // CAP_DAC_OVERRIDE, linux/capability.h
+	return !js.RootfsReadonly && js.Caps&(1<<dacOverride) != 0
+}

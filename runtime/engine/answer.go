@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// compileArg0 is argv[0] of this program when it is to act as a compiler child.
+const compileArg0 = "containerd-wasm-compile"
+
+// A job is what a compiler child is told, as JSON in its only argument. The
+// module is on fd moduleFD, the answer goes to fd answerFD, and the code to the
+// file outName in its working directory.
+type job struct {
+	Rules      rules
+	Memory     int64  // bytes of private memory beyond what the process has already
+	CPUSeconds uint64 // of processor time
+	FileSize   int64  // bytes of any file that it writes
+}
+
+const (
+	moduleFD = 3
+	answerFD = 4
+	outName  = "out.wasm"
+)
+
+// An answer is one line of JSON. Both fields empty: the code is there.
+type answer struct {
+	// Refused says what is wrong with the module, as a phrase that follows its
+	// name.
+	Refused string `json:"refused,omitempty"`
+	// Failed says what went wrong that is not the module's fault.
+	Failed string `json:"failed,omitempty"`
+}
+
+const (
+	maxAnswer = 8 << 10 // bytes on the wire
+	maxPhrase = 1 << 10 // bytes of each field
+)
+
+func (a answer) encode() ([]byte, error) {
+	a.Refused, a.Failed = printable(a.Refused), printable(a.Failed)
+	b, err := json.Marshal(a)
+	return append(b, '\n'), err
+}
+
+// decodeAnswer reads an answer from a child that, for all we know, the module
+// has taken over: b is at most one byte more than maxAnswer, and anything but a
+// well-formed answer is an error. What it returns may be shown to an operator.
+func decodeAnswer(b []byte) (a answer, err error) {
+	if len(b) > maxAnswer {
+		return a, errors.New("the answer is too long")
+	}
+	line, rest, found := bytes.Cut(b, []byte("\n"))
+	if !found || len(rest) > 0 {
+		return a, errors.New("the answer is not one line")
+	}
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&a); err != nil {
+		return answer{}, fmt.Errorf("the answer is malformed: %w", err)
+	}
+	if d.More() {
+		return answer{}, errors.New("the answer is malformed: there is more than one value")
+	}
+	return answer{Refused: printable(a.Refused), Failed: printable(a.Failed)}, nil
+}
+
+// printable returns at most maxPhrase bytes of s, with what could garble a log
+// or a terminal replaced.
+func printable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if strconv.IsPrint(r) {
+			return r
+		}
+		return '\ufffd'
+	}, s)
+	if len(s) > maxPhrase {
+		s = strings.ToValidUTF8(s[:maxPhrase-len("…")], "") + "…"
+	}
+	return s
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package engine turns WebAssembly files, as hostile as the images that they
+// come from, into natively compiled modules that many guests share.
+//
+// A module is identified by the sha256 of its bytes. It is validated and
+// compiled once, in a child process with few rights (see child.go); the result
+// is kept on disk (cache.go); and it is loaded once into this process
+// (module.go), for as long as somebody holds it. Native code that an image
+// brings along is cut off before anything else looks at the file.
+//
+// The process is Linux, has /proc mounted and is root: a compiler child gives
+// its rights away itself.
+package engine
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/opencontainers/go-digest"
+	"github.com/second-state/WasmEdge-go/wasmedge"
+)
+
+// Config says where compiled code is kept and what compiling may cost. All
+// fields but MaxParallel are required.
+type Config struct {
+	// Root is the directory of compiled code, made with mode 0700. No two
+	// engines share one.
+	Root string
+	// CompileTimeout is the wall-clock time that one module may take.
+	CompileTimeout time.Duration
+	// CompileMemory is how many bytes of private memory the compiler may take
+	// for one module, on top of what its process starts with.
+	CompileMemory int64
+	// MaxModuleSize is the size in bytes of the largest file accepted, at most
+	// 1 GiB.
+	MaxModuleSize int64
+	// MaxParallel is how many modules are compiled at once; 0 means half of the
+	// CPUs, at least 1.
+	MaxParallel int
+}
+
+// maxModuleSize keeps every length that WasmEdge's C API takes as a uint32, of
+// a module or of what it compiles to, within range.
+const maxModuleSize = 1 << 30
+
+// validate returns ErrInvalidArgument, naming the configuration key.
+func (c *Config) validate() error {
+	invalid := func(key, want string, got any) error {
+		return fmt.Errorf("engine configuration: %s must be %s, not %v: %w", key, want, got, errdefs.ErrInvalidArgument)
+	}
+	switch {
+	case !filepath.IsAbs(c.Root):
+		return invalid("root", "an absolute path", fmt.Sprintf("%q", c.Root))
+	case c.CompileTimeout <= 0:
+		return invalid("compile_timeout", "positive", c.CompileTimeout)
+	case c.CompileMemory <= 0:
+		return invalid("compile_memory", "positive", c.CompileMemory)
+	case c.MaxModuleSize <= 0 || c.MaxModuleSize > maxModuleSize:
+		return invalid("max_module_size", "between 1 and 1 GiB", c.MaxModuleSize)
+	case c.MaxParallel < 0:
+		return invalid("max_parallel", "0 (half of the CPUs) or more", c.MaxParallel)
+	}
+	if c.MaxParallel == 0 {
+		c.MaxParallel = max(1, runtime.NumCPU()/2)
+	}
+	return nil
+}
+
+// Engine loads modules. Its methods may be called concurrently.
+type Engine struct {
+	cfg   Config
+	cpu   string // what compiled code depends on, part of its key
+	cache *cache
+	slots chan struct{} // holds a token per running compiler
+
+	// compile is compileInChild, but for tests that count or replace it.
+	compile func(context.Context, *image, rules) error
+
+	files   *bounded[fileID, digest.Digest] // digests of unchanged files
+	refused *bounded[key, error]            // recent refusals
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	builds sync.WaitGroup
+
+	mu      sync.Mutex
+	closed  bool
+	modules map[key]*shared
+}
+
+const (
+	maxFiles   = 4096
+	maxRefused = 256
+
+	// refusedFor is how long a refusal is remembered: longer than the first
+	// steps of a restart loop's back-off, short enough to retry after the
+	// configuration or the host has changed.
+	refusedFor = 30 * time.Second
+)
+
+// New makes an engine, and removes what compilers left under cfg.Root when the
+// process ended without Close. A bad cfg is ErrInvalidArgument. It also turns
+// WasmEdge's logging off for the whole process: it goes to fds 1 and 2, which
+// in a jail are the guest's.
+func New(cfg Config) (*Engine, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	wasmedge.SetLogOff()
+	cpu, err := cpuModel()
+	if err != nil {
+		return nil, err
+	}
+	cache, err := openCache(cfg.Root)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{
+		cfg:     cfg,
+		cpu:     cpu,
+		cache:   cache,
+		slots:   make(chan struct{}, cfg.MaxParallel),
+		files:   newBounded[fileID, digest.Digest](maxFiles, 0),
+		refused: newBounded[key, error](maxRefused, refusedFor),
+		modules: map[key]*shared{},
+	}
+	e.compile = e.compileInChild
+	e.ctx, e.cancel = context.WithCancel(context.Background())
+	return e, nil
+}
+
+// Load loads the module in f, an open regular file; f stays the caller's, and
+// may be closed once Load returns. The caller releases the module.
+//
+// Errors name the file's base name. ErrInvalidArgument: not a module that this
+// host can run. ErrResourceExhausted: it ran into a configured limit, which the
+// text names. ErrInternal: the compiler failed on it. ErrUnavailable: the
+// engine is closed, could not start its compiler, or the file keeps changing.
+// If ctx ends first, its error; the work then goes on for the next caller.
+func (e *Engine) Load(ctx context.Context, f *os.File) (*Module, error) {
+	m, err := e.loadFile(ctx, f)
+	if err != nil {
+		return nil, fmt.Errorf("module %q %w", filepath.Base(f.Name()), err)
+	}
+	return m, nil
+}
+
+// LoadBytes is Load for a module that is in memory already. name is for errors.
+// b must never change.
+func (e *Engine) LoadBytes(ctx context.Context, name string, b []byte, opts ...Option) (*Module, error) {
+	r := newRules(opts)
+	d := digest.FromBytes(b)
+	m, err := e.acquire(ctx, d, r, func() (source, error) {
+		return bytesSource{b, e.cfg.MaxModuleSize}, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("module %q %w", name, err)
+	}
+	return m, nil
+}
+
+// Close stops compilers and waits for them. Modules that are held stay valid
+// until they are released. Later loads are ErrUnavailable.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	e.closed = true
+	e.mu.Unlock()
+	e.cancel()
+	e.builds.Wait()
+	return nil
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sys/unix"
+)
+
+// fileID stands for a file's content as long as the kernel's clock has moved on
+// since its last change: every write, and every attempt to hide one by setting
+// the mtime back, sets the ctime to the present.
+type fileID struct {
+	dev, ino     uint64
+	size         int64
+	mtime, ctime unix.Timespec
+}
+
+const (
+	// settle is several ticks of the slowest clock (10 ms) that kernels take
+	// file times from. A file that changed this recently may change again
+	// without a new ctime.
+	settle = 50 * time.Millisecond
+	// settleCoarse is for file systems that keep whole seconds, or pairs.
+	settleCoarse = 5 * time.Second
+)
+
+// identify returns the file's identity, and whether it may be remembered. The
+// file must be a regular one of at most max bytes.
+func identify(f *os.File, max int64) (id fileID, settled bool, err error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return id, false, fmt.Errorf("cannot be read: %w: %w", err, errdefs.ErrUnavailable)
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return id, false, fmt.Errorf("is not a regular file: %w", errdefs.ErrInvalidArgument)
+	}
+	if st.Size > max {
+		return id, false, errTooLarge(st.Size, max)
+	}
+	id = fileID{dev: uint64(st.Dev), ino: st.Ino, size: st.Size, mtime: st.Mtim, ctime: st.Ctim}
+	age := time.Since(time.Unix(st.Ctim.Unix()))
+	if st.Ctim.Nsec == 0 && st.Mtim.Nsec == 0 {
+		return id, age > settleCoarse, nil
+	}
+	return id, age > settle, nil
+}
+
+// errChanged means that a file did not have the bytes any more that its digest
+// was taken from.
+var errChanged = errors.New("changed while it was read")
+
+// changedRetries is how often a load starts over because of errChanged.
+const changedRetries = 3
+
+func (e *Engine) loadFile(ctx context.Context, f *os.File) (*Module, error) {
+	r := newRules(nil)
+	for range changedRetries {
+		d, err := e.digestFile(f)
+		if err != nil {
+			return nil, err
+		}
+		m, err := e.acquire(ctx, d, r, func() (source, error) {
+			return newFileSource(f, e.cfg.MaxModuleSize)
+		})
+		if !errors.Is(err, errChanged) {
+			return m, err
+		}
+	}
+	return nil, fmt.Errorf("%w, again and again: %w", errChanged, errdefs.ErrUnavailable)
+}
+
+// digestFile returns the digest of f's bytes, without reading them if f has not
+// changed since they were last read. The answer only chooses which module to
+// look for: what is compiled is hashed again from a private copy.
+func (e *Engine) digestFile(f *os.File) (digest.Digest, error) {
+	before, settled, err := identify(f, e.cfg.MaxModuleSize)
+	if err != nil {
+		return "", err
+	}
+	if d, ok := e.files.get(before); ok {
+		return d, nil
+	}
+	d, err := hashFile(f, before.size, e.cfg.MaxModuleSize)
+	if err != nil {
+		return "", err
+	}
+	after, _, err := identify(f, e.cfg.MaxModuleSize)
+	if err != nil {
+		return "", err
+	}
+	if settled && before == after {
+		e.files.put(before, d)
+	}
+	return d, nil
+}

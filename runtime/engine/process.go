@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/containerd/log"
+	"golang.org/x/sys/unix"
+)
+
+const maxStderr = 4 << 10 // bytes of what a child says that are logged
+
+// childCommand prepares the child. It dies with the thread that starts it, and
+// whatever it may have started dies with it, because it is its pid namespace's
+// first process.
+func childCommand(ctx context.Context, scratch string, arg string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "/proc/self/exe")
+	cmd.Args = []string{compileArg0, arg}
+	cmd.Env = []string{} // nil would be ours
+	cmd.Dir = scratch
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Setpgid:    true,
+		Pdeathsig:  syscall.SIGKILL,
+		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC,
+	}
+	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	return cmd
+}
+
+// runChild runs one child to its end and judges how it ended. nil: it says that
+// the code is in scratch.
+func (e *Engine) runChild(ctx context.Context, img *image, scratch string, j job) error {
+	arg, err := json.Marshal(j)
+	if err != nil {
+		return unavailable(err)
+	}
+	out, in, err := os.Pipe()
+	if err != nil {
+		return unavailable(err)
+	}
+	defer out.Close()
+	defer in.Close()
+
+	timed, cancel := context.WithTimeout(ctx, e.cfg.CompileTimeout)
+	defer cancel()
+	stderr := &head{max: maxStderr}
+	cmd := childCommand(timed, scratch, string(arg))
+	cmd.ExtraFiles = []*os.File{moduleFD - 3: img.file, answerFD - 3: in}
+	cmd.Stderr = stderr
+
+	var reply []byte
+	err = onOwnThread(func() error {
+		if err := cmd.Start(); err != nil {
+			return unavailable(err)
+		}
+		in.Close() // so that the pipe ends with the child
+		// Errors of reading show as an answer that does not decode.
+		reply, _ = io.ReadAll(io.LimitReader(out, maxAnswer+1))
+		out.Close() // so that a child that says too much does not block
+		return cmd.Wait()
+	})
+	switch {
+	case errdefs.IsUnavailable(err):
+		return err
+	case ctx.Err() != nil:
+		return errClosed
+	case timed.Err() != nil:
+		return fmt.Errorf("took longer to compile than compile_timeout (%v): raise it in the engine's configuration, or make the module smaller: %w",
+			e.cfg.CompileTimeout, errdefs.ErrResourceExhausted)
+	case err != nil:
+		log.G(ctx).WithError(err).WithField("module", img.digest).WithField("stderr", stderr.String()).Warn("compiler ended abnormally")
+		return e.crashed(err, stderr.String())
+	}
+	return judge(reply)
+}
+
+// judge turns the answer of a child that ended normally into an error.
+func judge(reply []byte) error {
+	a, err := decodeAnswer(reply)
+	switch {
+	case err != nil:
+		return fmt.Errorf("could not be compiled: %w: %w", err, errdefs.ErrInternal)
+	case a.Failed != "":
+		return unavailable(errors.New(a.Failed))
+	case a.Refused != "":
+		return fmt.Errorf("%s: %w", a.Refused, errdefs.ErrInvalidArgument)
+	}
+	return nil
+}
+
+// outOfMemory are phrases with which the C++ library, LLVM, the kernel's errno,
+// Go's runtime and its race detector end for lack of memory.
+var outOfMemory = []string{"bad_alloc", "out of memory", "annot allocate memory", "failed to allocate", "errno=12"}
+
+// crashed explains a child that died. What it wrote to stderr only chooses
+// between explanations.
+func (e *Engine) crashed(err error, stderr string) error {
+	for _, phrase := range outOfMemory {
+		if strings.Contains(stderr, phrase) {
+			return fmt.Errorf("needs more memory to compile than compile_memory (%d MiB): raise it in the engine's configuration, or make the module smaller: %w",
+				e.cfg.CompileMemory>>20, errdefs.ErrResourceExhausted)
+		}
+	}
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signal() == syscall.SIGKILL {
+			return fmt.Errorf("could not be compiled: the compiler was killed; the host may be out of memory, or the module used up its processor time: %w",
+				errdefs.ErrResourceExhausted)
+		}
+	}
+	return fmt.Errorf("crashed the compiler (%w): build it with another compiler version or fewer WebAssembly features: %w", err, errdefs.ErrInternal)
+}
+
+// onOwnThread calls f on a thread that nothing else ever uses. The thread has
+// no_new_privs set, which what f starts inherits for all its threads, and which
+// cannot be undone; and it must outlive what f starts, because Pdeathsig means
+// the death of the thread. Never unlocked, it ends with its goroutine; Go does
+// not derive other threads from a locked one.
+func onOwnThread(f func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+			done <- unavailable(err)
+			return
+		}
+		done <- f()
+	}()
+	return <-done
+}
+
+// head keeps the first max bytes written to it.
+type head struct {
+	strings.Builder
+	max int
+}
+
+func (h *head) Write(b []byte) (int, error) {
+	h.Builder.Write(b[:min(len(b), h.max-h.Len())])
+	return len(b), nil
+}

@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include <stdio.h>
+
+int main(void) { puts("hello"); }

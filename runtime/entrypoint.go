@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/containerd/errdefs"
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/containerd-wasm/containerd-wasm/runtime/engine"
+	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
+)
+
+// entryFunction is what a WASI command exports (WASI application ABI).
+const entryFunction = "_start"
+
+// loadEntrypoint finds the module that the command names and loads it, and
+// fills in what the guest is called with.
+//
+// Errors: NotFound naming the path and which modules there are; otherwise what
+// is wrong with the module (engine.Load).
+func (m *Manager) loadEntrypoint(ctx context.Context, js *jail.Spec, spec *specs.Spec) (*engine.Module, error) {
+	f, err := openEntrypoint(js, spec.Process)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	js.Entry, js.Args = entryFunction, spec.Process.Args
+	return m.engine.Load(ctx, f)
+}
+
+// openEntrypoint looks for args[0] as a shell would: a path, relative to the
+// working directory if it is not absolute, or a name in the directories of
+// PATH.
+func openEntrypoint(js *jail.Spec, p *specs.Process) (*os.File, error) {
+	name := p.Args[0]
+	var candidates []string
+	switch {
+	case path.IsAbs(name):
+		candidates = []string{name}
+	case strings.Contains(name, "/"):
+		candidates = []string{path.Join("/", p.Cwd, name)}
+	default:
+		candidates = []string{path.Join("/", p.Cwd, name)}
+		for _, dir := range searchPath(p.Env) {
+			candidates = append(candidates, path.Join("/", dir, name))
+		}
+	}
+	for _, c := range candidates {
+		f, err := openInGuest(js, c)
+		if err == nil || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) {
+			return f, err
+		}
+	}
+	return nil, fmt.Errorf("entrypoint %q: no such file in the container; %s: %w", name, describeModules(js), errdefs.ErrNotFound)
+}
+
+func searchPath(env []string) []string {
+	for _, e := range env {
+		if list, ok := strings.CutPrefix(e, "PATH="); ok {
+			return strings.Split(list, ":")
+		}
+	}
+	return nil
+}
+
+// openInGuest opens a regular file as the guest would see it: in the mount
+// that covers the path, or the root. No symlink leads out of it.
+func openInGuest(js *jail.Spec, name string) (*os.File, error) {
+	root, rel := js.Rootfs, name
+	longest := 0
+	for _, m := range js.Mounts {
+		inside, ok := strings.CutPrefix(name, m.Target)
+		if ok && m.Source != "" && len(m.Target) > longest && (inside == "" || inside[0] == '/') {
+			root, rel, longest = m.Source, inside, len(m.Target)
+		}
+	}
+	if rel == "" {
+		return openRegular(unix.AT_FDCWD, root, name, 0)
+	}
+	dir, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: root, Err: err}
+	}
+	defer unix.Close(dir)
+	return openRegular(dir, rel, name, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
+}
+
+// openRegular does not wait, as opening a FIFO or a device could.
+func openRegular(dir int, name, display string, resolve uint64) (*os.File, error) {
+	fd, err := unix.Openat2(dir, name, &unix.OpenHow{
+		Flags:   unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC,
+		Resolve: resolve,
+	})
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: display, Err: err}
+	}
+	f := os.NewFile(uintptr(fd), display)
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("entrypoint %q is not a regular file: %w", display, errdefs.ErrInvalidArgument)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// describeModules says which modules the root has, for an error message. It
+// gives up on large images.
+func describeModules(js *jail.Spec) string {
+	const maxShown, maxVisited = 5, 10000
+	root, err := os.OpenRoot(js.Rootfs)
+	if err != nil {
+		return "its root cannot be read"
+	}
+	defer root.Close()
+	var found []string
+	visited := 0
+	_ = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if visited++; err != nil || visited > maxVisited || len(found) == maxShown {
+			return fs.SkipAll
+		}
+		if d.Type().IsRegular() && isModule(root, name) {
+			found = append(found, "/"+name)
+		}
+		return nil
+	})
+	if len(found) == 0 {
+		return "it has no WebAssembly module"
+	}
+	return "modules in it: " + strings.Join(found, ", ")
+}
+
+func isModule(root *os.Root, name string) bool {
+	f, err := root.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	magic := make([]byte, 4)
+	_, err = f.ReadAt(magic, 0)
+	return err == nil && string(magic) == "\x00asm"
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
+
+	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
+)
+
+// Exit codes that are not the guest's own.
+const (
+	exitTrap       = 134 // as a native program that ends by abort(3)
+	exitNotStarted = 128 // as CRI reports a container that could not start
+	exitSignal     = 128 // plus the signal
+)
+
+// exitStatus is the exit code that clients see, and whether the guest died of
+// its memory limit.
+func exitStatus(r *jail.Result, signal uint32, limit uint64) (status uint32, oom bool) {
+	switch {
+	case r.Ending == jail.Killed:
+		return exitSignal + signal, false
+	case r.Ending == jail.NotStarted:
+		return exitNotStarted, false
+	case diedOfMemory(r, limit):
+		return exitSignal + uint32(unix.SIGKILL), true
+	case r.Ending == jail.Exited:
+		return r.Code, false
+	default:
+		return exitTrap, false
+	}
+}
+
+// diedOfMemory guesses: a refused memory.grow is not reported by the engine,
+// and the guest's own reaction to it is a trap or an exit code like any other.
+// A guest that fails with less than an eighth of its limit left is taken to
+// have failed for it.
+func diedOfMemory(r *jail.Result, limit uint64) bool {
+	failed := r.Ending == jail.Trapped || r.Ending == jail.Exited && r.Code != 0
+	return failed && limit != 0 && r.Memory+limit/8 >= limit
+}
+
+// Kill delivers a signal. A guest cannot catch signals, so those that ask a
+// process to end do end it, at once; others are lost, as they are on the first
+// process of a Linux container that does not handle them. Signal 0 asks
+// whether the task is there.
+//
+// Errors: NotFound: it has ended; InvalidArgument: no such signal.
+func (t *task) Kill(_ context.Context, signal uint32, _ bool) error {
+	if t.over() {
+		return fmt.Errorf("task %q has ended: %w", t.key.id, errdefs.ErrNotFound)
+	}
+	const lastSignal = 64 // SIGRTMAX (signal(7))
+	if signal > lastSignal {
+		return fmt.Errorf("signal %d: there is none above %d: %w", signal, lastSignal, errdefs.ErrInvalidArgument)
+	}
+	if !ends(unix.Signal(signal)) {
+		return nil
+	}
+	t.mu.Lock()
+	if t.signal == 0 {
+		t.signal = signal
+	}
+	t.mu.Unlock()
+	t.guest.Kill()
+	return nil
+}
+
+func ends(s unix.Signal) bool {
+	switch s {
+	case unix.SIGKILL, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGABRT:
+		return true
+	default:
+		return false
+	}
+}

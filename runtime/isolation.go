@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"sync"
+
+	"github.com/containerd/containerd/v2/pkg/cap"
+	"github.com/containerd/errdefs"
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
+)
+
+const defaultUmask = 0o022
+
+// isolation fills in who the guest is and what it may reach.
+//
+// Errors: NotImplemented for what a thread cannot have and a guest would be
+// less confined without.
+func isolation(js *jail.Spec, spec *specs.Spec) error {
+	p := spec.Process
+	js.UID, js.GID, js.Groups, js.Umask = p.User.UID, p.User.GID, p.User.AdditionalGids, defaultUmask
+	if p.User.Umask != nil {
+		js.Umask = *p.User.Umask
+	}
+	js.Env = environment(p)
+	caps, err := capabilities(p)
+	if err != nil {
+		return err
+	}
+	js.Caps = caps
+	if spec.Linux == nil {
+		return nil
+	}
+	if len(spec.Linux.Devices) > 0 {
+		return fmt.Errorf("device %q: guests of runtime %s have no devices: %w", spec.Linux.Devices[0].Path, Name, errdefs.ErrNotImplemented)
+	}
+	if r := spec.Linux.Resources; r != nil && r.Memory != nil && r.Memory.Limit != nil && *r.Memory.Limit > 0 {
+		js.MemoryLimit = uint64(*r.Memory.Limit)
+	}
+	return joinNamespaces(js, spec.Linux.Namespaces)
+}
+
+// joinNamespaces takes the network namespace. The others separate processes,
+// hostnames and System V objects, none of which WASI knows.
+func joinNamespaces(js *jail.Spec, all []specs.LinuxNamespace) error {
+	for _, ns := range all {
+		switch ns.Type {
+		case specs.NetworkNamespace:
+			js.NetNS, js.NewNetNS = ns.Path, ns.Path == ""
+		case specs.UserNamespace:
+			return fmt.Errorf("a user namespace: a thread cannot have one: %w", errdefs.ErrNotImplemented)
+		}
+	}
+	return nil
+}
+
+// environment adds the working directory, which WASI has only as a variable.
+func environment(p *specs.Process) []string {
+	for _, e := range p.Env {
+		if strings.HasPrefix(e, "PWD=") {
+			return p.Env
+		}
+	}
+	if p.Cwd == "" {
+		return p.Env
+	}
+	return append(p.Env[:len(p.Env):len(p.Env)], "PWD="+p.Cwd)
+}
+
+// capabilityBits maps CAP_CHOWN and so on to its number.
+var capabilityBits = sync.OnceValue(func() map[string]uint64 {
+	bits := make(map[string]uint64)
+	for i := range 64 {
+		known, _ := cap.FromBitmap(1 << i)
+		for _, name := range known {
+			bits[name] = 1 << i
+		}
+	}
+	return bits
+})
+
+// ownCapabilities is what the daemon itself has, and so can give.
+var ownCapabilities = sync.OnceValues(func() (uint64, error) {
+	names, err := cap.Current()
+	if err != nil {
+		return 0, fmt.Errorf("reading the daemon's capabilities: %w", err)
+	}
+	var set uint64
+	for _, name := range names {
+		set |= capabilityBits()[name]
+	}
+	return set, nil
+})
+
+// capabilities is what a program would have after execve: root has the
+// effective set, any other user only the ambient one (capabilities(7)).
+func capabilities(p *specs.Process) (uint64, error) {
+	if p.Capabilities == nil {
+		return 0, nil
+	}
+	names := p.Capabilities.Effective
+	if p.User.UID != 0 {
+		names = p.Capabilities.Ambient
+	}
+	var set uint64
+	for _, name := range names {
+		bit, ok := capabilityBits()[name]
+		if !ok {
+			return 0, fmt.Errorf("capability %q: the kernel has none of that name: %w", name, errdefs.ErrInvalidArgument)
+		}
+		set |= bit
+	}
+	own, err := ownCapabilities()
+	return set & own & math.MaxUint64, err
+}

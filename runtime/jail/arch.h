@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// How a signal handler finds the interrupted instruction, and how it gets
+// control back soon: the one place where processors differ.
+//
+// x86-64 has a trap flag: the thread takes SIGTRAP after each instruction.
+// arm64 has none that user space can set: the sender sends again and again
+// (jail.go), and one of those signals finds the thread in guest code.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <ucontext.h>
+
+#if defined(__x86_64__)
+#define JAIL_CAN_STEP 1
+#define TRAP_FLAG 0x100
+static inline uintptr_t context_pc(const ucontext_t *u) {
+  return (uintptr_t)u->uc_mcontext.gregs[REG_RIP];
+}
+static inline void context_step(ucontext_t *u, bool on) {
+  if (on)
+    u->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
+  else
+    u->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
+}
+#elif defined(__aarch64__)
+#define JAIL_CAN_STEP 0
+static inline uintptr_t context_pc(const ucontext_t *u) {
+  return (uintptr_t)u->uc_mcontext.pc;
+}
+static inline void context_step(ucontext_t *u, bool on) {
+  (void)u;
+  (void)on;
+}
+#else
+#error "no way to interrupt a guest on this architecture"
+#endif

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package jail
+
+// #include <errno.h>
+// #include "jail.h"
+import "C"
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
+)
+
+// startWait is how long Start waits for a module to be instantiated. Longer
+// takes only a module whose start function does not return, which is guest
+// code that runs: it counts as started.
+const startWait = time.Second
+
+// Guest is one jailed thread: of a guest, or a parked one that only holds
+// namespaces. It ends by itself or by Kill; nothing else need be called.
+type Guest struct {
+	id      uint64
+	created chan struct{} // closed once it waits for Start, or is over
+	started chan struct{} // closed once it is instantiated, or is over
+	done    chan struct{} // closed once its thread is gone
+	result  Result        // valid after done
+	tid     int           // valid after created
+	insist  sync.Once
+
+	mu    sync.Mutex
+	c     *C.struct_jail // nil after done
+	order *order
+}
+
+// New makes the thread of a guest, isolates it as spec says and leaves it
+// waiting for Start. The module must stay loaded until Done.
+//
+// Errors name the failed step and path. NotFound: a path does not exist;
+// PermissionDenied; ResourceExhausted: no thread or no memory for its stack;
+// InvalidArgument: a malformed spec.
+func New(spec *Spec) (*Guest, error) {
+	if errInit != nil {
+		return nil, errInit
+	}
+	order, err := newOrder(spec)
+	if err != nil {
+		return nil, err
+	}
+	g := &Guest{
+		created: make(chan struct{}),
+		started: make(chan struct{}),
+		done:    make(chan struct{}),
+		order:   order,
+	}
+	register(g)
+	g.mu.Lock()
+	c, err := C.jail_create(C.uint64_t(g.id), order.spec)
+	g.c = c
+	g.mu.Unlock()
+	if c == nil {
+		unregister(g)
+		order.free()
+		return nil, fmt.Errorf("no thread for the guest: %w: %w", err, errdefs.ErrResourceExhausted)
+	}
+	<-g.created
+	select {
+	case <-g.done:
+		return nil, g.result.err()
+	default:
+		return g, nil
+	}
+}
+
+// handle takes news of the thread, in the order of its life.
+func (g *Guest) handle(events C.int) {
+	if events&C.JAIL_EV_CREATED != 0 {
+		g.withC(func(c *C.struct_jail) { g.tid = int(C.jail_tid(c)) })
+		close(g.created)
+	}
+	if events&C.JAIL_EV_STARTED != 0 {
+		close(g.started)
+	}
+	if events&C.JAIL_EV_EXITED != 0 {
+		g.reap()
+	}
+}
+
+func (g *Guest) reap() {
+	var r C.struct_jail_result
+	g.mu.Lock()
+	C.jail_reap(g.c, &r)
+	g.c = nil
+	g.mu.Unlock()
+	unregister(g)
+	g.order.free()
+	g.result = newResult(&r)
+	closeOnce(g.created)
+	closeOnce(g.started)
+	close(g.done)
+}
+
+// closeOnce closes a channel that only the caller's goroutine ever closes.
+func closeOnce(c chan struct{}) {
+	select {
+	case <-c:
+	default:
+		close(c)
+	}
+}
+
+// Start lets the guest instantiate its module and run.
+//
+// Errors: InvalidArgument or another class with the cause, when the module
+// cannot be instantiated; the guest is then over.
+func (g *Guest) Start() error {
+	g.withC(func(c *C.struct_jail) { C.jail_start(c) })
+	wait := time.NewTimer(startWait)
+	defer wait.Stop()
+	select {
+	case <-g.started:
+	case <-wait.C:
+		return nil
+	}
+	select {
+	case <-g.done:
+		if g.result.Ending == NotStarted {
+			return g.result.err()
+		}
+	default:
+	}
+	return nil
+}
+
+// Kill ends the guest, wherever it is, and returns at once; Done tells when.
+func (g *Guest) Kill() {
+	g.withC(func(c *C.struct_jail) { C.jail_kill(c) })
+	g.insist.Do(func() { go g.keepKilling() })
+}
+
+// keepKilling sends the signal again until the guest is gone: it may be in a
+// long host call, or have been between two instructions that matter.
+func (g *Guest) keepKilling() {
+	for i := 0; ; i++ {
+		select {
+		case <-g.done:
+			return
+		case <-time.After(killInterval(i)):
+			g.withC(func(c *C.struct_jail) { C.jail_kill(c) })
+		}
+	}
+}
+
+// withC calls f with the thread while it cannot be reaped.
+func (g *Guest) withC(f func(*C.struct_jail)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.c != nil {
+		f(g.c)
+	}
+}
+
+// Done is closed when the guest is over and its thread gone.
+func (g *Guest) Done() <-chan struct{} { return g.done }
+
+// Result tells how the guest ended. It must not be called before Done.
+func (g *Guest) Result() Result { return g.result }
+
+// TID is the kernel's id of the guest's thread: /proc/TID/ns shows its
+// namespaces. It is 0 before New returns.
+func (g *Guest) TID() int { return g.tid }
+
+// Memory is the size of the guest's linear memory in bytes, 0 when it has not
+// started or is over.
+func (g *Guest) Memory() uint64 {
+	var pages C.uint32_t
+	g.withC(func(c *C.struct_jail) { pages = C.jail_memory(c) })
+	return uint64(pages) * PageSize
+}
+
+// CPUTime is the time that the guest's thread has run so far.
+func (g *Guest) CPUTime() time.Duration {
+	var ts unix.Timespec
+	err := errDone
+	g.withC(func(*C.struct_jail) { err = unix.ClockGettime(threadClock(g.tid), &ts) })
+	if err != nil {
+		<-g.done
+		return g.result.CPUTime
+	}
+	return time.Duration(ts.Nano())
+}
+
+// threadClock is the id of a thread's CPU clock: clock_getcpuclockid(3) of a
+// thread, MAKE_THREAD_CPUCLOCK in the kernel's posix-timers.h.
+func threadClock(tid int) int32 {
+	const perThread, sched = 4, 2
+	return int32(^tid)<<3 | perThread | sched
+}

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package jail
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
+)
+
+func TestGuestEndsOnItsOwn(t *testing.T) {
+	for _, tc := range []struct {
+		module string
+		want   Result
+	}{
+		{"hello", Result{Ending: Exited}},
+		{"exit", Result{Ending: Exited, Code: 42}},
+		{"trap", Result{Ending: Trapped, Message: "unreachable"}},
+		{"divide", Result{Ending: Trapped, Message: "integer divide by zero"}},
+		{"bounds", Result{Ending: Trapped, Message: "out of bounds memory access"}},
+		{"recurse", Result{Ending: Overflowed, Message: "call stack exhausted"}},
+		{"recurse_host", Result{Ending: Overflowed, Message: "call stack exhausted"}},
+		{"raise", Result{Ending: Exited, Code: 7}},
+	} {
+		t.Run(tc.module, func(t *testing.T) {
+			got := runGuest(t, spec(t, tc.module))
+			if got.Ending != tc.want.Ending || got.Code != tc.want.Code || got.Message != tc.want.Message {
+				t.Fatalf("got %+v, want %+v", got, tc.want)
+			}
+			if err := nilDereference(); err == nil {
+				t.Fatal("a nil dereference after the guest was not recovered")
+			}
+		})
+	}
+}
+
+func TestOutputIsTheGuestsAlone(t *testing.T) {
+	s := spec(t, "hello")
+	out := stdout(t, s)
+	runGuest(t, s)
+	if got := out(); got != "hello\n" {
+		t.Fatalf("stdout is %q", got)
+	}
+	s = spec(t, "trap")
+	out = stdout(t, s)
+	runGuest(t, s)
+	if got := out(); got != "" {
+		t.Fatalf("the engine wrote %q to the guest's stdout", got)
+	}
+}
+
+// kills are the places in which a guest may be when it has to end.
+var kills = []string{"spin", "spin_start", "poll", "read", "write", "recurse", "recurse_host"}
+
+// blocked gives the guest an input that never comes and an output that nobody
+// reads.
+func blocked(t testing.TB, s *Spec) {
+	for i, name := range []string{"stdin", "stdout"} {
+		path := filepath.Join(t.TempDir(), name)
+		if err := unix.Mkfifo(path, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s.Stdio[i] = File{Path: path, Flags: unix.O_RDWR}
+	}
+}
+
+func TestKillEndsTheGuest(t *testing.T) {
+	for _, module := range kills {
+		t.Run(module, func(t *testing.T) {
+			s := spec(t, module)
+			blocked(t, s)
+			g := create(t, s)
+			if err := g.Start(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(20 * time.Millisecond)
+			g.Kill()
+			select {
+			case <-g.Done():
+			case <-time.After(10 * time.Second):
+				t.Fatal("the guest is still there")
+			}
+			if got := g.Result().Ending; got != Killed && !strings.HasPrefix(module, "recurse") {
+				t.Fatalf("ended as %d", got)
+			}
+		})
+	}
+}
+
+func TestKillBeforeStart(t *testing.T) {
+	g := create(t, spec(t, "spin"))
+	g.Kill()
+	<-g.Done()
+	if got := g.Result().Ending; got != Killed {
+		t.Fatalf("ended as %d", got)
+	}
+	if err := g.Start(); err != nil {
+		t.Fatalf("starting a guest that is over: %v", err)
+	}
+}
+
+func TestKillAtAnyMoment(t *testing.T) {
+	for delay := time.Duration(0); delay < 2*time.Millisecond; delay += 20 * time.Microsecond {
+		for _, module := range []string{"hello", "spin", "poll"} {
+			g := create(t, spec(t, module))
+			go func() {
+				time.Sleep(delay)
+				g.Kill()
+			}()
+			if err := g.Start(); err != nil && !errors.Is(err, errdefs.ErrAborted) {
+				t.Fatal(err)
+			}
+			<-g.Done()
+		}
+	}
+}
+
+func TestMemoryLimit(t *testing.T) {
+	s := spec(t, "grow")
+	s.MemoryLimit = 10 * PageSize
+	got := runGuest(t, s)
+	if got.Code != 10 || got.Memory != 10*PageSize {
+		t.Fatalf("ended with %+v", got)
+	}
+	s = spec(t, "big")
+	s.MemoryLimit = 99 * PageSize
+	err := create(t, s).Start()
+	if !errdefs.IsInvalidArgument(err) || !strings.Contains(err.Error(), "needs 6400 KiB of memory to start, its limit is 6336 KiB") {
+		t.Fatalf("started with too little memory: %v", err)
+	}
+}
+
+func TestMissingEntry(t *testing.T) {
+	s := spec(t, "hello")
+	s.Entry = "main"
+	err := create(t, s).Start()
+	if !errdefs.IsInvalidArgument(err) || !strings.Contains(err.Error(), `exports no function "main"`) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestIsolationErrorsNameTheCause(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		set  func(*Spec)
+		is   func(error) bool
+		want string
+	}{
+		{"root", func(s *Spec) { s.Rootfs = "/does/not/exist" }, errdefs.IsNotFound, `open_tree "/does/not/exist"`},
+		{"netns", func(s *Spec) { s.NetNS = "/does/not/exist" }, errdefs.IsNotFound, `open network namespace "/does/not/exist"`},
+		{"not a netns", func(s *Spec) { s.NetNS = "/proc/self/ns/uts" }, errdefs.IsInvalidArgument, `join network namespace`},
+		{"stdin", func(s *Spec) { s.Stdio[0].Path = "/does/not/exist" }, errdefs.IsNotFound, `open stdin "/does/not/exist"`},
+		{"mount", func(s *Spec) { s.Mounts = []Mount{{Source: "/does/not/exist", Target: "/x"}} }, errdefs.IsNotFound, `open_tree "/does/not/exist"`},
+		{"NUL", func(s *Spec) { s.Args = []string{"a\x00b"} }, errdefs.IsInvalidArgument, "NUL byte"},
+		{"no stack", func(s *Spec) { s.StackSize = 0 }, errdefs.IsInvalidArgument, "a stack"},
+		{"huge stack", func(s *Spec) { s.StackSize = 1 << 60 }, errdefs.IsResourceExhausted, "no thread"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := spec(t, "hello")
+			tc.set(s)
+			_, err := New(s)
+			if err == nil || !tc.is(err) || !strings.Contains(err.Error(), tc.want) {
+				t.Fatalf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestParkedThreadHoldsNamespaces(t *testing.T) {
+	spec(t, "hello") // for its privilege check
+	g := create(t, &Spec{
+		NewNetNS: true,
+		NewIPC:   true,
+		NewUTS:   true,
+		Hostname: "parked",
+		Sysctls:  []Sysctl{{"/proc/sys/net/ipv4/ip_unprivileged_port_start", "0"}},
+	})
+	for _, ns := range []string{"net", "ipc", "uts"} {
+		own, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", g.TID(), ns))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if daemon, err := os.Readlink("/proc/self/ns/" + ns); err != nil || own == daemon {
+			t.Fatalf("%s namespace is the process's own, %s, or: %v", ns, own, err)
+		}
+	}
+	if out, err := exec.Command("nsenter", fmt.Sprintf("--uts=/proc/%d/ns/uts", g.TID()), "hostname").Output(); err != nil || string(out) != "parked\n" {
+		t.Fatalf("hostname is %q, %v", out, err)
+	}
+	g.Kill()
+	<-g.Done()
+}
+
+//go:noinline
+func nilDereference() (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = r.(error)
+		}
+	}()
+	var p *int
+	*p = 1
+	return nil
+}
+
+// TestHammer mixes what each hazard of fault.c is about: kills, traps and
+// overflows of guests, Go panics from faults, garbage collection.
+func TestHammer(t *testing.T) {
+	names := []string{"hello", "spin", "poll", "recurse", "recurse_host", "trap", "divide", "bounds", "spin_start"}
+	specs := map[string]*Spec{}
+	for _, name := range names {
+		specs[name] = spec(t, name)
+	}
+	stop := make(chan struct{})
+	var noise sync.WaitGroup
+	noise.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				runtime.GC()
+				if nilDereference() == nil {
+					t.Error("a nil dereference was not recovered")
+					return
+				}
+			}
+		}
+	})
+	var workers sync.WaitGroup
+	for w := range 8 {
+		workers.Go(func() {
+			for i := range 150 {
+				g, err := New(specs[names[(i*7+w)%len(names)]])
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				time.AfterFunc(time.Duration(1+i%5)*time.Millisecond, g.Kill)
+				if err := g.Start(); err != nil && !errors.Is(err, errdefs.ErrAborted) {
+					t.Error(err)
+				}
+				<-g.Done()
+			}
+		})
+	}
+	workers.Wait()
+	close(stop)
+	noise.Wait()
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The C side of package jail: one pthread per guest, isolated by the kernel,
+// never a Go thread. What it is asked to do is plain data (paths, numbers,
+// bytes); the only thing it shares with the caller is the loaded module.
+//
+// Life of a guest thread; the caller sees the events on the right:
+//
+//   SETUP ---------> CREATED -------> INSTANTIATE ----> GUEST ----> DONE
+//     |   EV_CREATED    |  jail_start      |  EV_STARTED   |           | EV_EXITED
+//     +-----------------+------------------+---------------+-----------+
+//          set-up failed, or killed        trap in a start function
+//
+// jail_kill works in every phase: before INSTANTIATE the thread reads a flag,
+// from there on a signal finds it (fault.c).
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct jail; // one guest (or one parked sandbox) thread; opaque to the caller
+
+enum jail_event {
+  JAIL_EV_CREATED = 1, // isolated and waiting for jail_start
+  JAIL_EV_STARTED = 2, // instantiated, about to call the entry function
+  JAIL_EV_EXITED = 4,  // over; jail_result is complete
+};
+
+enum jail_ending {
+  JAIL_END_EXIT = 0,     // returned or called proc_exit: code
+  JAIL_END_TRAP = 1,     // trapped: message
+  JAIL_END_KILLED = 2,   // ended by jail_kill
+  JAIL_END_OVERFLOW = 3, // native call stack exhausted
+  JAIL_END_SETUP = 4,    // never became a guest: message, err
+  JAIL_END_INIT = 5,     // could not be instantiated: message
+};
+
+// A bind mount: source is a host path, target an absolute path in the
+// container. Without a source it is an empty tmpfs with these options.
+struct jail_mount {
+  const char *source;
+  const char *target;
+  uint64_t attr_set;   // MOUNT_ATTR_*, beside the NODEV and NOSUID of every mount
+  int recursive;       // with the mounts below source (rbind)
+  int attr_recursive;  // attr_set holds for those as well (rro)
+  const char *options; // tmpfs only: "key=value" separated by commas
+};
+
+// A file to be opened for the guest: the flags of open(2). An empty path
+// stands for nothing: a pipe without a writer (stdin) or /dev/null (output).
+struct jail_file {
+  const char *path;
+  int flags;
+};
+
+struct jail_sysctl {
+  const char *path; // below /proc/sys
+  const char *value;
+};
+
+// The work order. Every pointer is owned by the caller and stays valid until
+// jail_reap; strings end in NUL, lists in NULL where no length is given.
+struct jail_spec {
+  const void *module;   // WasmEdge_ASTModuleContext; NULL parks the thread
+  const char *entry;    // exported function to call
+  const char *rootfs;   // host directory; NULL for a parked thread
+  int rootfs_readonly;
+  struct jail_file stdio[3];
+  const char *netns;    // path of a network namespace; NULL: see new_netns
+  int new_netns;        // an empty network namespace of its own
+  int new_ipc, new_uts;      // IPC and UTS namespaces of its own (parked threads)
+  const char *hostname; // set in the new UTS namespace
+  const struct jail_sysctl *sysctls;
+  size_t n_sysctls;
+  const struct jail_mount *mounts;
+  size_t n_mounts;
+  const char *const *args;
+  uint32_t n_args;
+  const char *const *env;
+  uint32_t n_env;
+  uint32_t uid, gid;
+  const uint32_t *groups;
+  size_t n_groups;
+  uint64_t caps; // effective and permitted, one bit per CAP_*
+  uint32_t umask;
+  uint32_t max_pages; // of 64 KiB, per linear memory
+  size_t stack_size;  // bytes of native stack for guest code
+};
+
+struct jail_result {
+  int ending;           // enum jail_ending
+  uint32_t code;        // exit code (JAIL_END_EXIT)
+  int err;              // errno of a failed set-up step, or 0
+  uint32_t pages;       // linear memory at the end, in 64 KiB
+  uint64_t cpu_ns;      // CPU time of the thread
+  char message[512];    // what failed, or the trap
+};
+
+// jail_init prepares the process, once: keepalive is a loaded module that
+// exports "go" and imports "env"."block". Returns NULL or what failed.
+const char *jail_init(const void *keepalive);
+
+// jail_create makes the thread. The answer comes as JAIL_EV_CREATED or
+// JAIL_EV_EXITED for id. Returns NULL and sets errno if no thread could be
+// made. jail_reap must follow JAIL_EV_EXITED.
+struct jail *jail_create(uint64_t id, const struct jail_spec *spec);
+void jail_start(struct jail *j);
+// jail_kill asks the thread to end, with the signal number to report. Until
+// JAIL_EV_EXITED it is to be called again every few milliseconds: the guest
+// may be in a host call that the first signal only interrupted.
+void jail_kill(struct jail *j);
+int jail_tid(const struct jail *j);
+// jail_memory returns the linear memory of a running guest in pages of 64 KiB.
+uint32_t jail_memory(struct jail *j);
+// jail_reap waits for the thread to be gone, copies its result and frees it.
+void jail_reap(struct jail *j, struct jail_result *out);
+
+// jail_wait_event blocks until a thread has news: its id, and a set of
+// jail_event bits as the return value. For one caller at a time.
+int jail_wait_event(uint64_t *id);

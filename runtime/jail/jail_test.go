@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package jail
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/containerd/containerd/v2/pkg/testutil"
+	"github.com/second-state/WasmEdge-go/wasmedge"
+)
+
+// compileArg makes the test binary a compiler: LLVM installs signal handlers,
+// so it must not run where guests do.
+const compileArg = "compile"
+
+func compile(in, out string) error {
+	conf := wasmedge.NewConfigure()
+	defer conf.Release()
+	conf.SetCompilerOutputFormat(wasmedge.CompilerOutputFormat_Wasm)
+	conf.SetCompilerOptimizationLevel(wasmedge.CompilerOptLevel_O0)
+	compiler := wasmedge.NewCompilerWithConfig(conf)
+	defer compiler.Release()
+	return compiler.Compile(in, out)
+}
+
+// loadFile compiles a module and loads it. Modules stay loaded: guests share
+// them.
+func loadFile(dir, path string) (*wasmedge.AST, error) {
+	out := filepath.Join(dir, filepath.Base(path)+".aot")
+	if msg, err := exec.Command("/proc/self/exe", compileArg, path, out).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("compiling %s: %w: %s", path, err, msg)
+	}
+	conf := wasmedge.NewConfigure()
+	defer conf.Release()
+	loader := wasmedge.NewLoaderWithConfig(conf)
+	defer loader.Release()
+	ast, err := loader.LoadFile(out)
+	if err != nil {
+		return nil, fmt.Errorf("loading %s: %w", path, err)
+	}
+	validator := wasmedge.NewValidatorWithConfig(conf)
+	defer validator.Release()
+	if err := validator.Validate(ast); err != nil {
+		return nil, fmt.Errorf("validating %s: %w", path, err)
+	}
+	return ast, nil
+}
+
+func loadWat(dir, name string) (*wasmedge.AST, error) {
+	wasm := filepath.Join(dir, name+".wasm")
+	cmd := exec.Command("wat2wasm", filepath.Join("testdata", name+".wat"), "-o", wasm)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("wat2wasm %s: %w: %s", name, err, out)
+	}
+	return loadFile(dir, wasm)
+}
+
+var modules = map[string]*wasmedge.AST{}
+
+func TestMain(m *testing.M) {
+	if len(os.Args) == 4 && os.Args[1] == compileArg {
+		if err := compile(os.Args[2], os.Args[3]); err != nil {
+			panic(err)
+		}
+		os.Exit(0)
+	}
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	wasmedge.SetLogOff()
+	dir, err := os.MkdirTemp("", "jail-test-")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	if os.Getuid() == 0 {
+		if err := setUp(dir); err != nil {
+			panic(err)
+		}
+	}
+	return m.Run()
+}
+
+func setUp(dir string) error {
+	keepalive := filepath.Join(dir, "keepalive.wasm")
+	if err := os.WriteFile(keepalive, Keepalive, 0o600); err != nil {
+		return err
+	}
+	ast, err := loadFile(dir, keepalive)
+	if err != nil {
+		return err
+	}
+	wats, err := filepath.Glob("testdata/*.wat")
+	if err != nil {
+		return err
+	}
+	for _, wat := range wats {
+		name := filepath.Base(wat)
+		name = name[:len(name)-len(".wat")]
+		if modules[name], err = loadWat(dir, name); err != nil {
+			return err
+		}
+	}
+	return Init(ast)
+}
+
+// spec is a work order for a module of testdata as an unprivileged user in an
+// empty root.
+func spec(tb testing.TB, module string) *Spec {
+	tb.Helper()
+	testutil.RequiresRoot(tb)
+	ast := modules[module]
+	if ast == nil {
+		tb.Fatalf("no testdata/%s.wat", module)
+	}
+	return &Spec{
+		Module:    ast,
+		Entry:     "_start",
+		Args:      []string{module},
+		Rootfs:    tb.TempDir(),
+		NewNetNS:  true,
+		UID:       65534,
+		GID:       65534,
+		StackSize: 1 << 20,
+	}
+}
+
+// stdout sends the guest's output to a file whose content it returns.
+func stdout(tb testing.TB, s *Spec) func() string {
+	path := filepath.Join(tb.TempDir(), "stdout")
+	s.Stdio[1] = File{Path: path, Flags: os.O_WRONLY | os.O_CREATE | os.O_APPEND}
+	return func() string {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		return string(b)
+	}
+}
+
+func create(tb testing.TB, s *Spec) *Guest {
+	tb.Helper()
+	g, err := New(s)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		g.Kill()
+		<-g.Done()
+	})
+	return g
+}
+
+// runGuest runs a guest to its own end.
+func runGuest(tb testing.TB, s *Spec) Result {
+	tb.Helper()
+	g := create(tb, s)
+	if err := g.Start(); err != nil {
+		tb.Fatal(err)
+	}
+	<-g.Done()
+	return g.Result()
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package jail
+
+// #include <stdlib.h>
+// #include "jail.h"
+import "C"
+
+import (
+	"fmt"
+	"strings"
+	"unsafe"
+
+	"github.com/containerd/errdefs"
+	"github.com/second-state/WasmEdge-go/wasmedge"
+)
+
+// File is what one of a guest's fds 0, 1 and 2 is opened on: a host path and
+// the flags of open(2). The zero File stands for nothing: an empty input, an
+// output that is thrown away.
+type File struct {
+	Path  string
+	Flags int
+}
+
+// Mount is a bind mount into the guest's root, or an empty tmpfs.
+type Mount struct {
+	Source        string // host path; empty: a tmpfs
+	Target        string // absolute path in the guest; made when it is missing
+	Attr          uint64 // MOUNT_ATTR_* (mount_setattr(2)); NODEV and NOSUID always hold
+	Recursive     bool   // with the mounts below Source
+	AttrRecursive bool   // Attr holds for those as well
+	Options       string // of a tmpfs: "size=1m,mode=1777"
+}
+
+// Sysctl is a value for a file below /proc/sys, in the thread's namespaces.
+type Sysctl struct {
+	Path, Value string
+}
+
+// Spec is the work order for a thread. With no Module it is parked: it holds
+// its namespaces until it is killed.
+type Spec struct {
+	Module         *wasmedge.AST // compiled; stays loaded until Done
+	Entry          string        // exported function, without parameters and results
+	Args, Env      []string
+	Rootfs         string // host directory that becomes the guest's /
+	RootfsReadonly bool
+	Mounts         []Mount
+	Stdio          [3]File
+
+	NetNS       string // path of the network namespace to join; empty: the daemon's
+	NewNetNS    bool   // without NetNS: an empty one
+	NewIPC      bool   // an IPC namespace of its own
+	NewUTS      bool   // a UTS namespace of its own
+	Hostname    string // in the new UTS namespace
+	Sysctls     []Sysctl
+	UID, GID    uint32
+	Groups      []uint32
+	Caps        uint64 // effective and permitted: bit n is capability n
+	Umask       uint32
+	MemoryLimit uint64 // bytes of each linear memory; 0: 4 GiB
+	StackSize   uint64 // bytes of native stack
+}
+
+// maxPages is the number of pages that 32-bit addresses reach.
+const maxPages = 1 << 16
+
+func (s *Spec) pages() C.uint32_t {
+	if s.MemoryLimit == 0 || s.MemoryLimit > maxPages*PageSize {
+		return maxPages
+	}
+	return C.uint32_t(s.MemoryLimit / PageSize)
+}
+
+// order is a Spec in C memory, which the thread reads until it is reaped.
+type order struct {
+	spec   *C.struct_jail_spec
+	blocks []unsafe.Pointer
+}
+
+func newOrder(s *Spec) (*order, error) {
+	if err := s.validate(); err != nil {
+		return nil, err
+	}
+	o := &order{}
+	o.spec = (*C.struct_jail_spec)(o.alloc(1, C.sizeof_struct_jail_spec))
+	c := o.spec
+	if s.Module != nil {
+		module, err := modulePointer(s.Module)
+		if err != nil {
+			o.free()
+			return nil, err
+		}
+		c.module = module
+	}
+	c.entry, c.rootfs = o.optional(s.Entry), o.optional(s.Rootfs)
+	c.netns, c.hostname = o.optional(s.NetNS), o.optional(s.Hostname)
+	c.rootfs_readonly, c.new_netns = flag(s.RootfsReadonly), flag(s.NewNetNS)
+	c.new_ipc, c.new_uts = flag(s.NewIPC), flag(s.NewUTS)
+	for i, f := range s.Stdio {
+		c.stdio[i] = C.struct_jail_file{path: o.optional(f.Path), flags: C.int(f.Flags)}
+	}
+	c.args, c.n_args = o.list(s.Args), C.uint32_t(len(s.Args))
+	c.env, c.n_env = o.list(s.Env), C.uint32_t(len(s.Env))
+	c.mounts, c.n_mounts = o.mounts(s.Mounts), C.size_t(len(s.Mounts))
+	c.sysctls, c.n_sysctls = o.sysctls(s.Sysctls), C.size_t(len(s.Sysctls))
+	c.groups, c.n_groups = o.groups(s.Groups), C.size_t(len(s.Groups))
+	c.uid, c.gid, c.caps, c.umask = C.uint32_t(s.UID), C.uint32_t(s.GID), C.uint64_t(s.Caps), C.uint32_t(s.Umask)
+	c.max_pages, c.stack_size = s.pages(), C.size_t(s.StackSize)
+	return o, nil
+}
+
+// validate refuses what C strings cannot carry, and a guest without a root.
+func (s *Spec) validate() error {
+	if s.Module != nil && (s.Rootfs == "" || s.StackSize == 0) {
+		return fmt.Errorf("a guest needs a root and a stack: %w", errdefs.ErrInvalidArgument)
+	}
+	strs := append([]string{s.Entry, s.Rootfs, s.NetNS, s.Hostname}, s.Args...)
+	strs = append(strs, s.Env...)
+	for _, f := range s.Stdio {
+		strs = append(strs, f.Path)
+	}
+	for _, m := range s.Mounts {
+		strs = append(strs, m.Source, m.Target, m.Options)
+	}
+	for _, ctl := range s.Sysctls {
+		strs = append(strs, ctl.Path, ctl.Value)
+	}
+	for _, str := range strs {
+		if strings.IndexByte(str, 0) >= 0 {
+			return fmt.Errorf("%q contains a NUL byte: %w", str, errdefs.ErrInvalidArgument)
+		}
+	}
+	return nil
+}
+
+// alloc returns zeroed C memory for n items. It never fails: for cgo, a failed
+// C.malloc is fatal, as running out of memory is for Go.
+func (o *order) alloc(n int, size C.size_t) unsafe.Pointer {
+	p := C.malloc(C.size_t(n) * size)
+	clear(unsafe.Slice((*byte)(p), C.size_t(n)*size))
+	o.blocks = append(o.blocks, p)
+	return p
+}
+
+func (o *order) free() {
+	for _, p := range o.blocks {
+		C.free(p)
+	}
+	o.blocks = nil
+}
+
+func (o *order) optional(s string) *C.char {
+	if s == "" {
+		return nil
+	}
+	return o.str(s)
+}
+
+func (o *order) str(s string) *C.char {
+	p := C.CString(s)
+	o.blocks = append(o.blocks, unsafe.Pointer(p))
+	return p
+}
+
+func (o *order) list(strs []string) **C.char {
+	p := (**C.char)(o.alloc(len(strs)+1, C.size_t(unsafe.Sizeof(uintptr(0)))))
+	out := unsafe.Slice(p, len(strs))
+	for i, s := range strs {
+		out[i] = o.str(s)
+	}
+	return p
+}
+
+func (o *order) mounts(mounts []Mount) *C.struct_jail_mount {
+	if len(mounts) == 0 {
+		return nil
+	}
+	p := (*C.struct_jail_mount)(o.alloc(len(mounts), C.sizeof_struct_jail_mount))
+	out := unsafe.Slice(p, len(mounts))
+	for i, m := range mounts {
+		out[i] = C.struct_jail_mount{
+			source:         o.optional(m.Source),
+			target:         o.str(m.Target),
+			attr_set:       C.uint64_t(m.Attr),
+			recursive:      flag(m.Recursive),
+			attr_recursive: flag(m.AttrRecursive),
+			options:        o.optional(m.Options),
+		}
+	}
+	return p
+}
+
+func (o *order) sysctls(sysctls []Sysctl) *C.struct_jail_sysctl {
+	if len(sysctls) == 0 {
+		return nil
+	}
+	p := (*C.struct_jail_sysctl)(o.alloc(len(sysctls), C.sizeof_struct_jail_sysctl))
+	out := unsafe.Slice(p, len(sysctls))
+	for i, ctl := range sysctls {
+		out[i] = C.struct_jail_sysctl{path: o.str(ctl.Path), value: o.str(ctl.Value)}
+	}
+	return p
+}
+
+func (o *order) groups(groups []uint32) *C.uint32_t {
+	if len(groups) == 0 {
+		return nil
+	}
+	p := (*C.uint32_t)(o.alloc(len(groups), C.sizeof_uint32_t))
+	copy(unsafe.Slice((*uint32)(p), len(groups)), groups)
+	return p
+}
+
+func flag(b bool) C.int {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,3 @@
+(module
+  (memory (export "memory") 1)
+  (func (export "_start") (drop (i32.load (i32.const 0xfffffff0)))))

@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Runs the tests of all packages. From the environment, all optional:
+#   TAGS       build tags
+#   TESTFLAGS  more arguments for go test
+#   RACE_PKGS  package patterns to test with the race detector; by default all
+#              packages that run no guests, "none" for no package
+#   SKIP_PKGS  an extended regular expression of packages to leave out
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+readonly testutil=github.com/containerd/containerd/v2/pkg/testutil
+readonly log=.build/test.log
+module=$(go list -m)
+readonly module
+
+# The race detector has signal handlers and thread bookkeeping of its own, which do
+# not go together with the ones that run guests.
+readonly guest_deps="$module/runtime/jail|github.com/second-state/WasmEdge-go/wasmedge"
+
+list() { go list -tags "${TAGS-}" "$@"; }
+
+all_packages() {
+	list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... |
+		grep -Ev "${SKIP_PKGS:-^$}" || true
+}
+
+# packages_with REGEXP prints the packages whose test binaries contain a package
+# that REGEXP matches as a whole.
+packages_with() {
+	# shellcheck disable=SC2016 # $p is the template's
+	list -test -f '{{$p := .ImportPath}}{{range .Deps}}{{$p}} {{.}}{{"\n"}}{{end}}' ./... |
+		awk -v wanted="^($1)\$" '$1 ~ /\.test$/ && $2 ~ wanted { sub(/\.test$/, "", $1); print $1 }' | sort -u
+}
+
+race_packages() {
+	case ${RACE_PKGS-} in
+	none) ;;
+	"") comm -23 <(all_packages | sort) <(packages_with "$guest_deps") ;;
+	*) tr ' ' '\n' <<<"$RACE_PKGS" | xargs go list ;;
+	esac | sort -u
+}
+
+as_root=()
+find_root() {
+	[ "$(id -u)" -ne 0 ] || return 0
+	command -v sudo >/dev/null || {
+		echo "test: error: the privileged tests need root, or sudo" >&2
+		exit 1
+	}
+	as_root=(-exec "sudo -E env PATH=$PATH")
+}
+
+failed=
+# run NAME PACKAGES FLAG... [-args ARGUMENT...]: go test of the packages, if there
+# are any, with its own output.
+run() {
+	local name=$1 list=$2 packages flags
+	shift 2
+	[ -n "$list" ] || return 0
+	mapfile -t packages <<<"$list"
+	read -ra flags <<<"${TESTFLAGS-}"
+	echo "test: $name: ${#packages[@]} packages"
+	go test -tags "${TAGS-}" -timeout 20m "${flags[@]}" "${packages[@]}" "$@" 2>&1 |
+		tee -a "$log" || failed=yes
+}
+
+# run_group NAME PACKAGES FLAG...: apart from the others the packages with tests for
+# root. Those take -test.root, and they change the machine, so that no two run at a
+# time and no result of theirs is kept.
+run_group() {
+	local name=$1 list=$2
+	shift 2
+	run "$name" "$(comm -23 <(echo "$list") <(echo "$root"))" "$@"
+	run "$name, as root" "$(comm -12 <(echo "$list") <(echo "$root"))" \
+		"$@" -p 1 -count 1 "${as_root[@]}" -args -test.root
+}
+
+count() { grep -Ec "$1" "$log" || true; }
+
+summary() {
+	echo "test: $(count '^ok  ') packages passed, $(count '^FAIL	') failed"
+	grep -E '^FAIL	' "$log" || true
+}
+
+main() {
+	export PATH=$PWD/bin:$PATH
+	mkdir -p .build
+	: >"$log"
+	local all race root
+	all=$(all_packages | sort)
+	race=$(comm -12 <(echo "$all") <(race_packages))
+	root=$(packages_with "$testutil")
+	[ -z "$root" ] || find_root
+	run_group "with the race detector" "$race" -race
+	run_group "without the race detector" "$(comm -23 <(echo "$all") <(echo "$race"))"
+	summary
+	[ -z "$failed" ]
+}
+
+main "$@"

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package snapshotter is a flat snapshotter: each snapshot is one directory
+// which holds its whole tree, and nothing has to be mounted to use it.
+//
+// # On disk
+//
+//	<root>/metadata.db        names, parents, labels and usage (storage.MetaStore)
+//	<root>/snapshots/<id>/    the tree of an active or committed snapshot
+//	<root>/snapshots/new-<n>/ a tree in the making, owned by one running call
+//	<root>/snapshots/rm-<x>/  a tree which is being removed
+//
+// A view has no directory of its own (unless it has no parent): its mount is
+// the parent's directory, read-only.
+//
+// An active snapshot is a private tree, cloned from the parent's. WebAssembly
+// modules, that is regular files which begin with "\0asm", are not copied:
+// they are hard links to the parent's inode. All else is reflinked where the
+// file system can, and copied where it cannot.
+//
+// # Invariants
+//
+// A record in metadata.db exists only while its directory does: a directory
+// gets its final name before the record is committed, and loses it in the
+// transaction which deletes the record. A crash in between leaves new-*, rm-*
+// or unknown directories, which New removes or moves back.
+//
+// A committed tree is never written. Every module in it has mode 0444 (Commit
+// sets it), so Prepare looks for modules only among the files of that mode.
+//
+// # Security
+//
+// A module's inode is shared by all containers of an image, so nobody may
+// write it through an active snapshot. Mode 0444 holds against an ordinary
+// user, but not against one with CAP_DAC_OVERRIDE, and the inode's owner can
+// change its mode. Whoever runs such a guest on an active snapshot must call
+// Privatize on its tree first; the guest then has copies of its own.
+//
+// A layer that is unpacked may change the attributes of modules below it: a
+// hard link entry of a tar file sets owner, mode, times and extended attributes
+// of the file it names. Prepare for unpacking (snapshots.LabelSnapshotRef is
+// set) therefore copies modules instead of linking them, so that an image
+// cannot alter another one which shares its base. A remapping of owners for a
+// user namespace would do the same damage and carries no label; the plugin
+// announces the capability "only-remap-ids", so that clients do not try.
+//
+// Trees are hostile input. They are walked with directory descriptors: no
+// symlink is followed, no mount point is entered, device nodes and FIFOs are
+// never opened, names are bytes.
+package snapshotter

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package snapshotter
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// Privatize gives the tree at root modules of its own: each regular file which
+// begins with "\0asm" and has several names is replaced by a copy with the same
+// owner, mode, times and extended attributes, a reflink where the file system
+// can. A guest which runs with CAP_DAC_OVERRIDE, or as the owner of a module,
+// may write to the tree only after this.
+//
+// No container may be running on the tree. Symlinks are not followed. Names of
+// one module within the tree become separate files. An error names the file,
+// has the class ErrResourceExhausted if the disk is full, and leaves a tree that
+// is complete but still shares modules. Only the attributes of files are read
+// where there is nothing to do.
+func Privatize(root string) error {
+	fd, err := openRoot(root)
+	if err != nil {
+		return pathError("open tree", root, err)
+	}
+	var c copier
+	w := walker{visit: func(e *entry) error {
+		if e.Nlink < 2 || !mayBeModule(&e.Stat_t) {
+			return nil
+		}
+		if err := c.privatize(e); err != nil {
+			return pathError("copy shared module", e.path(), err)
+		}
+		return nil
+	}}
+	return w.walk(context.Background(), fd)
+}
+
+func (c *copier) privatize(e *entry) (err error) {
+	in, err := openFile(e.dirfd, e.name)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(in)
+	module, err := isModule(in)
+	if err != nil || !module {
+		return err
+	}
+	// The tree is the guest's: a name it cannot have guessed, and O_EXCL.
+	temp := ".private-" + rand.Text()
+	defer func() {
+		if err != nil {
+			_ = unlink(e.dirfd, temp, 0)
+		}
+	}()
+	if err := c.copyFile(context.Background(), e.dirfd, temp, in, &e.Stat_t); err != nil {
+		return err
+	}
+	if err := retry(func() error { return unix.Renameat(e.dirfd, temp, e.dirfd, e.name) }); err != nil {
+		return fmt.Errorf("rename: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package images
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+const importPath = "github.com/containerd-wasm/containerd-wasm/test/images"
+
+type target int
+
+const (
+	wasm target = iota
+	native
+)
+
+// Build compiles the specs' programs, writes an archive DIR/NAME.tar of each image,
+// and returns the archives' paths in the specs' order. It needs the go command, for
+// C programs also clang with wasi-libc, or cc, and a working directory in this module.
+func Build(ctx context.Context, dir string, specs ...Spec) ([]string, error) {
+	var paths []string
+	for _, spec := range specs {
+		img, err := Image(ctx, spec)
+		if err != nil {
+			return nil, err
+		}
+		path := filepath.Join(dir, spec.Name+".tar")
+		if err := Archive(path, spec.Ref, img); err != nil {
+			return nil, err
+		}
+		paths = append(paths, path)
+	}
+	return paths, nil
+}
+
+// Image compiles the spec's program and returns its image.
+func Image(ctx context.Context, spec Spec) (v1.Image, error) {
+	program, err := Compile(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	config := v1.Config{Entrypoint: []string{spec.Path}, Env: spec.Env, WorkingDir: "/"}
+	return New(spec.Platform, config, map[string][]byte{spec.Path: program})
+}
+
+// Compile returns the spec's program.
+func Compile(ctx context.Context, spec Spec) ([]byte, error) {
+	dir, err := sourceDir(ctx)
+	if err != nil {
+		return nil, err
+	}
+	tmp, err := os.MkdirTemp("", "images-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(tmp)
+	out := filepath.Join(tmp, "program")
+	cmd := compiler(ctx, spec, out)
+	cmd.Dir = dir
+	if err := run(cmd); err != nil {
+		return nil, fmt.Errorf("compiling %s: %w", spec.Source, err)
+	}
+	return os.ReadFile(out)
+}
+
+// compiler returns the command that compiles spec's source to out; its paths are
+// relative to this folder.
+func compiler(ctx context.Context, spec Spec, out string) *exec.Cmd {
+	isC := filepath.Ext(spec.Source) == ".c"
+	switch {
+	case isC && spec.target == wasm:
+		return exec.CommandContext(ctx, "clang", "--target=wasm32-wasi", "-O2", "-s", "-o", out, spec.Source)
+	case isC:
+		return exec.CommandContext(ctx, "cc", "-static", "-Os", "-s", "-o", out, spec.Source)
+	default:
+		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", out, "./"+spec.Source)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if spec.target == wasm {
+			cmd.Env = append(cmd.Env, "GOOS=wasip1", "GOARCH=wasm")
+		}
+		return cmd
+	}
+}
+
+// sourceDir asks the go command for this folder: the path that the compiler knew
+// is gone from a binary built with -trimpath.
+func sourceDir(ctx context.Context) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", "list", "-f", "{{.Dir}}", importPath)
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("finding the sources of the images: %w%s", err, stderrOf(err))
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+func run(cmd *exec.Cmd) error {
+	if _, err := cmd.Output(); err != nil {
+		return fmt.Errorf("%w%s", err, stderrOf(err))
+	}
+	return nil
+}
+
+// stderrOf returns what the command that failed with err wrote, on a line of its own.
+func stderrOf(err error) string {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && len(exit.Stderr) > 0 {
+		return "\n" + strings.TrimSpace(string(exit.Stderr))
+	}
+	return ""
+}
