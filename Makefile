@@ -62,7 +62,8 @@ bin/containerd-shim-runc-v2: FORCE
 bin/crictl: FORCE
 	cd tools && CGO_ENABLED=0 $(GO_BUILD) -ldflags '$(CRI_LDFLAGS)' -o ../$@ $(CRI_TOOLS)/cmd/crictl
 
-bin/critest: FORCE ## CRI's conformance tests, a test binary upstream too
+# CRI's conformance tests; a test binary upstream too, and not part of `build`.
+bin/critest: FORCE
 	cd tools && CGO_ENABLED=0 go test -c -ldflags '$(CRI_LDFLAGS)' -o ../$@ $(CRI_TOOLS)/cmd/critest
 
 images: ## build the images of the tests and the demo into .build/images/

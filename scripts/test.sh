@@ -8,6 +8,7 @@
 #              packages that run no guests, "none" for no package
 #   SKIP_PKGS  an extended regular expression of packages to leave out
 set -euo pipefail
+shopt -s inherit_errexit # a package that go list cannot load must not go untested
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly testutil=github.com/containerd/containerd/v2/pkg/testutil
@@ -21,9 +22,14 @@ readonly guest_deps="$module/runtime/jail|github.com/second-state/WasmEdge-go/wa
 
 list() { go list -tags "${TAGS-}" "$@"; }
 
+# common and only_first compare two sorted lists.
+common() { comm -12 <(echo "$1") <(echo "$2"); }
+only_first() { comm -23 <(echo "$1") <(echo "$2"); }
+
 all_packages() {
-	list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... |
-		grep -Ev "${SKIP_PKGS:-^$}" || true
+	local found
+	found=$(list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...)
+	grep -Ev "${SKIP_PKGS:-^$}" <<<"$found" | sort
 }
 
 # packages_with REGEXP prints the packages whose test binaries contain a package
@@ -34,12 +40,20 @@ packages_with() {
 		awk -v wanted="^($1)\$" '$1 ~ /\.test$/ && $2 ~ wanted { sub(/\.test$/, "", $1); print $1 }' | sort -u
 }
 
+# race_packages PACKAGES prints those to test with the race detector.
 race_packages() {
+	local chosen
 	case ${RACE_PKGS-} in
 	none) ;;
-	"") comm -23 <(all_packages | sort) <(packages_with "$guest_deps") ;;
-	*) tr ' ' '\n' <<<"$RACE_PKGS" | xargs go list ;;
-	esac | sort -u
+	"")
+		chosen=$(packages_with "$guest_deps")
+		only_first "$1" "$chosen"
+		;;
+	*)
+		chosen=$(xargs <<<"$RACE_PKGS" go list | sort)
+		common "$1" "$chosen"
+		;;
+	esac
 }
 
 as_root=()
@@ -72,8 +86,8 @@ run() {
 run_group() {
 	local name=$1 list=$2
 	shift 2
-	run "$name" "$(comm -23 <(echo "$list") <(echo "$root"))" "$@"
-	run "$name, as root" "$(comm -12 <(echo "$list") <(echo "$root"))" \
+	run "$name" "$(only_first "$list" "$root")" "$@"
+	run "$name, as root" "$(common "$list" "$root")" \
 		"$@" -p 1 -count 1 "${as_root[@]}" -args -test.root
 }
 
@@ -89,12 +103,12 @@ main() {
 	mkdir -p .build
 	: >"$log"
 	local all race root
-	all=$(all_packages | sort)
-	race=$(comm -12 <(echo "$all") <(race_packages))
+	all=$(all_packages)
+	race=$(race_packages "$all")
 	root=$(packages_with "$testutil")
 	[ -z "$root" ] || find_root
 	run_group "with the race detector" "$race" -race
-	run_group "without the race detector" "$(comm -23 <(echo "$all") <(echo "$race"))"
+	run_group "without the race detector" "$(only_first "$all" "$race")"
 	summary
 	[ -z "$failed" ]
 }

@@ -15,23 +15,27 @@
 #if defined(__x86_64__)
 #define JAIL_CAN_STEP 1
 #define TRAP_FLAG 0x100
-static inline uintptr_t context_pc(const ucontext_t *u) {
-  return (uintptr_t)u->uc_mcontext.gregs[REG_RIP];
+static inline uintptr_t context_pc(const ucontext_t *u)
+{
+	return (uintptr_t)u->uc_mcontext.gregs[REG_RIP];
 }
-static inline void context_step(ucontext_t *u, bool on) {
-  if (on)
-    u->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
-  else
-    u->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
+static inline void context_step(ucontext_t *u, bool on)
+{
+	if (on)
+		u->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
+	else
+		u->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
 }
 #elif defined(__aarch64__)
 #define JAIL_CAN_STEP 0
-static inline uintptr_t context_pc(const ucontext_t *u) {
-  return (uintptr_t)u->uc_mcontext.pc;
+static inline uintptr_t context_pc(const ucontext_t *u)
+{
+	return (uintptr_t)u->uc_mcontext.pc;
 }
-static inline void context_step(ucontext_t *u, bool on) {
-  (void)u;
-  (void)on;
+static inline void context_step(ucontext_t *u, bool on)
+{
+	(void)u;
+	(void)on;
 }
 #else
 #error "no way to interrupt a guest on this architecture"

@@ -14,37 +14,41 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t news = PTHREAD_COND_INITIALIZER;
 static struct jail *first, **last = &first;
 
-void jail_futex_wait(_Atomic int *addr, int value) {
-  syscall(SYS_futex, addr, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+void jail_futex_wait(_Atomic int *addr, int value)
+{
+	syscall(SYS_futex, addr, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
 }
 
-void jail_futex_wake(_Atomic int *addr) {
-  syscall(SYS_futex, addr, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+void jail_futex_wake(_Atomic int *addr)
+{
+	syscall(SYS_futex, addr, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
-void jail_post(struct jail *j, int events) {
-  pthread_mutex_lock(&lock);
-  if (j->events == 0) {
-    j->next = NULL;
-    *last = j;
-    last = &j->next;
-  }
-  j->events |= events;
-  pthread_cond_signal(&news);
-  pthread_mutex_unlock(&lock);
+void jail_post(struct jail *j, int events)
+{
+	pthread_mutex_lock(&lock);
+	if (j->events == 0) {
+		j->next = NULL;
+		*last = j;
+		last = &j->next;
+	}
+	j->events |= events;
+	pthread_cond_signal(&news);
+	pthread_mutex_unlock(&lock);
 }
 
-int jail_wait_event(uint64_t *id) {
-  pthread_mutex_lock(&lock);
-  while (first == NULL)
-    pthread_cond_wait(&news, &lock);
-  struct jail *j = first;
-  first = j->next;
-  if (first == NULL)
-    last = &first;
-  int events = j->events;
-  j->events = 0;
-  *id = j->id;
-  pthread_mutex_unlock(&lock);
-  return events;
+int jail_wait_event(uint64_t *id)
+{
+	pthread_mutex_lock(&lock);
+	while (first == NULL)
+		pthread_cond_wait(&news, &lock);
+	struct jail *j = first;
+	first = j->next;
+	if (first == NULL)
+		last = &first;
+	int events = j->events;
+	j->events = 0;
+	*id = j->id;
+	pthread_mutex_unlock(&lock);
+	return events;
 }

@@ -42,89 +42,97 @@ static struct sigaction we_action[NSIG]; // WasmEdge's
 // to load modules (isolate.c), and guests may not map executable pages
 // (seccomp.c).
 static struct {
-  uintptr_t start, end;
+	uintptr_t start, end;
 } *texts;
 static size_t n_texts;
 
-static int collect_texts(struct dl_phdr_info *info, size_t size, void *err) {
-  (void)size;
-  for (int i = 0; i < info->dlpi_phnum; i++) {
-    const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
-    if (ph->p_type != PT_LOAD || !(ph->p_flags & PF_X))
-      continue;
-    void *grown = realloc(texts, (n_texts + 1) * sizeof(*texts));
-    if (grown == NULL) {
-      *(const char **)err = "out of memory";
-      return 1;
-    }
-    texts = grown;
-    texts[n_texts].start = info->dlpi_addr + ph->p_vaddr;
-    texts[n_texts].end = texts[n_texts].start + ph->p_memsz;
-    n_texts++;
-  }
-  return 0;
+static int collect_texts(struct dl_phdr_info *info, size_t size, void *err)
+{
+	(void)size;
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+		if (ph->p_type != PT_LOAD || !(ph->p_flags & PF_X))
+			continue;
+		void *grown = realloc(texts, (n_texts + 1) * sizeof(*texts));
+		if (grown == NULL) {
+			*(const char **)err = "out of memory";
+			return 1;
+		}
+		texts = grown;
+		texts[n_texts].start = info->dlpi_addr + ph->p_vaddr;
+		texts[n_texts].end = texts[n_texts].start + ph->p_memsz;
+		n_texts++;
+	}
+	return 0;
 }
 
-static bool in_guest_code(const ucontext_t *u) {
-  uintptr_t pc = context_pc(u);
-  for (size_t i = 0; i < n_texts; i++)
-    if (pc >= texts[i].start && pc < texts[i].end)
-      return false;
-  return true;
+static bool in_guest_code(const ucontext_t *u)
+{
+	uintptr_t pc = context_pc(u);
+	for (size_t i = 0; i < n_texts; i++)
+		if (pc >= texts[i].start && pc < texts[i].end)
+			return false;
+	return true;
 }
 
 // end_guest enters WasmEdge's fault path; it does not return.
-static void end_guest(siginfo_t *info, ucontext_t *u) {
-  we_action[SIGSEGV].sa_sigaction(SIGSEGV, info, u);
+static void end_guest(siginfo_t *info, ucontext_t *u)
+{
+	we_action[SIGSEGV].sa_sigaction(SIGSEGV, info, u);
 }
 
 // deliver ends the guest if it is to end and may end here, and otherwise
 // arranges for another look. The trap flag must be off before the thread
 // ends: with signals blocked, a pending step kills the process.
-static void deliver(struct jail *j, siginfo_t *info, ucontext_t *u) {
-  context_step(u, false);
-  if (!guest_may_run(j) || (!j->killed && !j->overflowed))
-    return;
-  if (in_guest_code(u))
-    end_guest(info, u);
-  // An overflow has nobody who sends again, so it is never given up.
-  if (++j->steps <= MAX_STEPS || j->overflowed)
-    context_step(u, true);
+static void deliver(struct jail *j, siginfo_t *info, ucontext_t *u)
+{
+	context_step(u, false);
+	if (!guest_may_run(j) || (!j->killed && !j->overflowed))
+		return;
+	if (in_guest_code(u))
+		end_guest(info, u);
+	// An overflow has nobody who sends again, so it is never given up.
+	if (++j->steps <= MAX_STEPS || j->overflowed)
+		context_step(u, true);
 }
 
-static void on_kill(int sig, siginfo_t *info, void *context) {
-  (void)sig;
-  struct jail *j = jail_self;
-  if (j == NULL)
-    return;
-  j->steps = 0;
-  deliver(j, info, context);
+static void on_kill(int sig, siginfo_t *info, void *context)
+{
+	(void)sig;
+	struct jail *j = jail_self;
+	if (j == NULL)
+		return;
+	j->steps = 0;
+	deliver(j, info, context);
 }
 
-static void on_step(int sig, siginfo_t *info, void *context) {
-  struct jail *j = jail_self;
-  if (j != NULL)
-    deliver(j, info, context);
-  else
-    go_action[sig].sa_sigaction(sig, info, context);
+static void on_step(int sig, siginfo_t *info, void *context)
+{
+	struct jail *j = jail_self;
+	if (j != NULL)
+		deliver(j, info, context);
+	else
+		go_action[sig].sa_sigaction(sig, info, context);
 }
 
 // A fault below the stack is its end. In guest code that is a trap like any
 // other. In a host call the reserve is opened, so that the call can finish and
 // give back its locks, and the guest ends when it returns.
-static bool overflow(struct jail *j, siginfo_t *info, ucontext_t *u) {
-  char *at = info->si_addr;
-  if (at < j->guard || at >= j->stack)
-    return false;
-  if (!in_guest_code(u)) {
-    if (at < j->reserve || j->overflowed)
-      return false;
-    if (mprotect(j->reserve, (size_t)(j->stack - j->reserve), PROT_READ | PROT_WRITE) != 0)
-      return false;
-  }
-  j->overflowed = 1;
-  deliver(j, info, u);
-  return true;
+static bool overflow(struct jail *j, siginfo_t *info, ucontext_t *u)
+{
+	char *at = info->si_addr;
+	if (at < j->guard || at >= j->stack)
+		return false;
+	if (!in_guest_code(u)) {
+		if (at < j->reserve || j->overflowed)
+			return false;
+		if (mprotect(j->reserve, (size_t)(j->stack - j->reserve), PROT_READ | PROT_WRITE) !=
+			0)
+			return false;
+	}
+	j->overflowed = 1;
+	deliver(j, info, u);
+	return true;
 }
 
 // A fault of the engine itself, outside guest code and not at the end of the
@@ -133,146 +141,159 @@ static bool overflow(struct jail *j, siginfo_t *info, ucontext_t *u) {
 // guest's, so another thread does.
 static sem_t crashed;
 static struct {
-  int signal;
-  void *address;
-  uintptr_t pc;
-  uint64_t guest;
+	int signal;
+	void *address;
+	uintptr_t pc;
+	uint64_t guest;
 } crash;
 
-static void *report_crash(void *unused) {
-  while (sem_wait(&crashed) != 0)
-    ;
-  fprintf(stderr,
-          "containerd-wasm: signal %d at address %p, pc %#lx, in the WebAssembly engine while it "
-          "served guest thread %llu: the daemon stops\n",
-          crash.signal, crash.address, (unsigned long)crash.pc, (unsigned long long)crash.guest);
-  abort();
-  return unused;
+static void *report_crash(void *unused)
+{
+	while (sem_wait(&crashed) != 0)
+		;
+	fprintf(stderr,
+		"containerd-wasm: signal %d at address %p, pc %#lx, in the WebAssembly engine "
+		"while it "
+		"served guest thread %llu: the daemon stops\n",
+		crash.signal, crash.address, (unsigned long)crash.pc,
+		(unsigned long long)crash.guest);
+	abort();
+	return unused;
 }
 
-static void stop_daemon(struct jail *j, int sig, siginfo_t *info, ucontext_t *u) {
-  crash.signal = sig;
-  crash.address = info->si_addr;
-  crash.pc = context_pc(u);
-  crash.guest = j->id;
-  sem_post(&crashed);
-  for (;;)
-    pause();
+static void stop_daemon(struct jail *j, int sig, siginfo_t *info, ucontext_t *u)
+{
+	crash.signal = sig;
+	crash.address = info->si_addr;
+	crash.pc = context_pc(u);
+	crash.guest = j->id;
+	sem_post(&crashed);
+	for (;;)
+		pause();
 }
 
-static void on_fault(int sig, siginfo_t *info, void *context) {
-  struct jail *j = jail_self;
-  if (j == NULL) {
-    go_action[sig].sa_sigaction(sig, info, context);
-    return;
-  }
-  if (guest_may_run(j)) {
-    if (sig == SIGSEGV && overflow(j, info, context))
-      return;
-    if (in_guest_code(context)) {
-      context_step(context, false);
-      we_action[sig].sa_sigaction(sig, info, context);
-    }
-  }
-  stop_daemon(j, sig, info, context);
+static void on_fault(int sig, siginfo_t *info, void *context)
+{
+	struct jail *j = jail_self;
+	if (j == NULL) {
+		go_action[sig].sa_sigaction(sig, info, context);
+		return;
+	}
+	if (guest_may_run(j)) {
+		if (sig == SIGSEGV && overflow(j, info, context))
+			return;
+		if (in_guest_code(context)) {
+			context_step(context, false);
+			we_action[sig].sa_sigaction(sig, info, context);
+		}
+	}
+	stop_daemon(j, sig, info, context);
 }
 
-void jail_block_signals(sigset_t *old) {
-  sigset_t set;
-  sigfillset(&set);
-  // Blocked, these would kill the process when they happen.
-  static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT};
-  for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++)
-    sigdelset(&set, faults[i]);
-  sigdelset(&set, JAIL_SIGKILL);
-  pthread_sigmask(SIG_SETMASK, &set, old);
+static void block_signals(sigset_t *old)
+{
+	sigset_t set;
+	sigfillset(&set);
+	// Blocked, these would kill the process when they happen.
+	static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT};
+	for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++)
+		sigdelset(&set, faults[i]);
+	sigdelset(&set, JAIL_SIGKILL);
+	pthread_sigmask(SIG_SETMASK, &set, old);
+}
+
+// jail_start_thread makes a thread for the life of the process. It and the
+// threads that it makes take no signals but faults and the kill: all others
+// are for Go's threads.
+const char *jail_start_thread(void *(*main)(void *), void *arg)
+{
+	pthread_t thread;
+	sigset_t old;
+	block_signals(&old);
+	int err = pthread_create(&thread, NULL, main, arg);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (err != 0)
+		return "no thread for the engine";
+	pthread_detach(thread);
+	return NULL;
 }
 
 static _Atomic int keepalive_up;
 
 static WasmEdge_Result keepalive_block(void *data, const WasmEdge_CallingFrameContext *frame,
-                                       const WasmEdge_Value *args, WasmEdge_Value *rets) {
-  (void)data;
-  (void)frame;
-  (void)args;
-  (void)rets;
-  keepalive_up = 1;
-  jail_futex_wake(&keepalive_up);
-  while (keepalive_up)
-    pause();
-  return WasmEdge_Result_Success;
+	const WasmEdge_Value *args, WasmEdge_Value *rets)
+{
+	(void)data;
+	(void)frame;
+	(void)args;
+	(void)rets;
+	keepalive_up = 1;
+	jail_futex_wake(&keepalive_up);
+	while (keepalive_up)
+		pause();
+	return WasmEdge_Result_Success;
 }
 
 // keepalive_thread runs a guest that never leaves compiled code.
-static void *keepalive_thread(void *module) {
-  WasmEdge_ExecutorContext *executor = WasmEdge_ExecutorCreate(NULL, NULL);
-  WasmEdge_StoreContext *store = WasmEdge_StoreCreate();
-  WasmEdge_ModuleInstanceContext *host =
-      WasmEdge_ModuleInstanceCreate(WasmEdge_StringCreateByCString("env"));
-  WasmEdge_FunctionTypeContext *type = WasmEdge_FunctionTypeCreate(NULL, 0, NULL, 0);
-  WasmEdge_ModuleInstanceAddFunction(
-      host, WasmEdge_StringCreateByCString("block"),
-      WasmEdge_FunctionInstanceCreate(type, keepalive_block, NULL, 0));
-  WasmEdge_ModuleInstanceContext *instance = NULL;
-  if (WasmEdge_ResultOK(WasmEdge_ExecutorRegisterImport(executor, store, host)) &&
-      WasmEdge_ResultOK(WasmEdge_ExecutorInstantiate(executor, &instance, store, module)))
-    WasmEdge_ExecutorInvoke(
-        executor,
-        WasmEdge_ModuleInstanceFindFunction(instance, WasmEdge_StringCreateByCString("go")), NULL,
-        0, NULL, 0);
-  keepalive_up = -1;
-  jail_futex_wake(&keepalive_up);
-  return NULL;
+static void *keepalive_thread(void *module)
+{
+	WasmEdge_ExecutorContext *executor = WasmEdge_ExecutorCreate(NULL, NULL);
+	WasmEdge_StoreContext *store = WasmEdge_StoreCreate();
+	WasmEdge_ModuleInstanceContext *host =
+		WasmEdge_ModuleInstanceCreate(WasmEdge_StringCreateByCString("env"));
+	WasmEdge_FunctionTypeContext *type = WasmEdge_FunctionTypeCreate(NULL, 0, NULL, 0);
+	WasmEdge_ModuleInstanceAddFunction(host, WasmEdge_StringCreateByCString("block"),
+		WasmEdge_FunctionInstanceCreate(type, keepalive_block, NULL, 0));
+	WasmEdge_ModuleInstanceContext *instance = NULL;
+	if (WasmEdge_ResultOK(WasmEdge_ExecutorRegisterImport(executor, store, host)) &&
+		WasmEdge_ResultOK(WasmEdge_ExecutorInstantiate(executor, &instance, store, module)))
+		WasmEdge_ExecutorInvoke(executor,
+			WasmEdge_ModuleInstanceFindFunction(
+				instance, WasmEdge_StringCreateByCString("go")),
+			NULL, 0, NULL, 0);
+	keepalive_up = -1;
+	jail_futex_wake(&keepalive_up);
+	return NULL;
 }
 
-// start_thread makes a thread for the life of the process.
-static const char *start_thread(void *(*main)(void *), void *arg) {
-  pthread_t thread;
-  sigset_t old;
-  jail_block_signals(&old);
-  int err = pthread_create(&thread, NULL, main, arg);
-  pthread_sigmask(SIG_SETMASK, &old, NULL);
-  if (err != 0)
-    return "no thread for the engine's signals";
-  pthread_detach(thread);
-  return NULL;
+static const char *start_keepalive(const void *module)
+{
+	const char *err = jail_start_thread(keepalive_thread, (void *)module);
+	if (err != NULL)
+		return err;
+	while (keepalive_up == 0)
+		jail_futex_wait(&keepalive_up, 0);
+	return keepalive_up == 1 ? NULL : "the keep-alive guest ended";
 }
 
-static const char *start_keepalive(const void *module) {
-  const char *err = start_thread(keepalive_thread, (void *)module);
-  if (err != NULL)
-    return err;
-  while (keepalive_up == 0)
-    jail_futex_wait(&keepalive_up, 0);
-  return keepalive_up == 1 ? NULL : "the keep-alive guest ended";
+static void install(int sig, void (*handler)(int, siginfo_t *, void *), struct sigaction *old)
+{
+	struct sigaction action;
+	memset(&action, 0, sizeof(action));
+	action.sa_sigaction = handler;
+	// No SA_RESTART: a kill must end blocking calls. SA_NODEFER: a handler is
+	// left by longjmp, which does not restore the signal mask.
+	action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
+	sigaction(sig, &action, old);
 }
 
-static void install(int sig, void (*handler)(int, siginfo_t *, void *), struct sigaction *old) {
-  struct sigaction action;
-  memset(&action, 0, sizeof(action));
-  action.sa_sigaction = handler;
-  // No SA_RESTART: a kill must end blocking calls. SA_NODEFER: a handler is
-  // left by longjmp, which does not restore the signal mask.
-  action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
-  sigaction(sig, &action, old);
-}
-
-const char *jail_signals_init(const void *keepalive) {
-  static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE};
-  for (size_t i = 0; i < 3; i++)
-    sigaction(faults[i], NULL, &go_action[faults[i]]);
-  sem_init(&crashed, 0, 0);
-  const char *err = start_thread(report_crash, NULL);
-  if (err == NULL)
-    err = start_keepalive(keepalive);
-  if (err != NULL)
-    return err;
-  for (size_t i = 0; i < 3; i++)
-    install(faults[i], on_fault, &we_action[faults[i]]);
-  install(SIGTRAP, on_step, &go_action[SIGTRAP]);
-  install(JAIL_SIGKILL, on_kill, NULL);
-  if (we_action[SIGSEGV].sa_sigaction == go_action[SIGSEGV].sa_sigaction)
-    return "the engine installed no fault handler: was the keep-alive module compiled?";
-  dl_iterate_phdr(collect_texts, &err);
-  return err;
+const char *jail_signals_init(const void *keepalive)
+{
+	static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE};
+	for (size_t i = 0; i < 3; i++)
+		sigaction(faults[i], NULL, &go_action[faults[i]]);
+	sem_init(&crashed, 0, 0);
+	const char *err = jail_start_thread(report_crash, NULL);
+	if (err == NULL)
+		err = start_keepalive(keepalive);
+	if (err != NULL)
+		return err;
+	for (size_t i = 0; i < 3; i++)
+		install(faults[i], on_fault, &we_action[faults[i]]);
+	install(SIGTRAP, on_step, &go_action[SIGTRAP]);
+	install(JAIL_SIGKILL, on_kill, NULL);
+	if (we_action[SIGSEGV].sa_sigaction == go_action[SIGSEGV].sa_sigaction)
+		return "the engine installed no fault handler: was the keep-alive module compiled?";
+	dl_iterate_phdr(collect_texts, &err);
+	return err;
 }

@@ -2,10 +2,13 @@
 
 #include "internal.h"
 
-const char *jail_init(const void *keepalive) {
-  // The resolver first: no object may be loaded after fault.c has listed them.
-  const char *err = jail_isolate_init();
-  if (err == NULL)
-    err = jail_signals_init(keepalive);
-  return err;
+const char *jail_init(const void *keepalive)
+{
+	// The resolver first: no object may be loaded after fault.c has listed them.
+	const char *err = jail_isolate_init();
+	if (err == NULL)
+		err = jail_signals_init(keepalive);
+	if (err == NULL)
+		err = jail_spawner_init();
+	return err;
 }

@@ -13,41 +13,43 @@
 #define JAIL_SIGKILL (SIGRTMIN + 9)
 
 enum jail_phase {
-  PHASE_SETUP,
-  PHASE_CREATED,
-  PHASE_INSTANTIATE, // guest code may run: a module's start function
-  PHASE_GUEST,
-  PHASE_DONE,
+	PHASE_SETUP,
+	PHASE_CREATED,
+	PHASE_INSTANTIATE, // guest code may run: a module's start function
+	PHASE_GUEST,
+	PHASE_DONE,
 };
 
 struct jail {
-  uint64_t id;
-  const struct jail_spec *spec;
-  pthread_t thread;
-  _Atomic int tid;
-  _Atomic int phase;
-  _Atomic int start; // futex: 0 wait, 1 start or end
-  _Atomic int killed;
-  _Atomic int overflowed;
-  int steps; // instructions stepped for the current signal
-  struct jail_result result;
+	uint64_t id;
+	const struct jail_spec *spec;
+	pthread_t thread; // if spawned
+	_Atomic int spawned;
+	_Atomic int tid;
+	_Atomic int phase;
+	_Atomic int start; // futex: 0 wait, 1 start or end
+	_Atomic int killed;
+	_Atomic int overflowed;
+	int steps; // instructions stepped for the current signal
+	struct jail_result result;
 
-  // One mapping, from its start: signal stack, guard, reserve, stack
-  // (thread.c). The reserve is usable only to finish a host call after an
-  // overflow.
-  char *region;
-  char *guard, *reserve, *stack;
+	// One mapping, from its start: signal stack, guard, reserve, stack
+	// (thread.c). The reserve is usable only to finish a host call after an
+	// overflow.
+	char *region;
+	char *guard, *reserve, *stack;
 
-  pthread_mutex_t memory_lock; // guards memory against teardown
-  const void *memory;          // WasmEdge_MemoryInstanceContext or NULL
+	pthread_mutex_t memory_lock; // guards memory against teardown
+	const void *memory;          // WasmEdge_MemoryInstanceContext or NULL
 
-  int events; // not yet taken; not 0: queued (event.c)
-  struct jail *next;
+	int events; // not yet taken; not 0: queued (event.c)
+	struct jail *next;
 };
 
 // guest_may_run says whether the thread may be in guest code.
-static inline int guest_may_run(const struct jail *j) {
-  return j->phase == PHASE_INSTANTIATE || j->phase == PHASE_GUEST;
+static inline int guest_may_run(const struct jail *j)
+{
+	return j->phase == PHASE_INSTANTIATE || j->phase == PHASE_GUEST;
 }
 
 // The guest that the calling thread runs; NULL on every other thread.
@@ -55,17 +57,20 @@ extern __thread struct jail *jail_self;
 
 // fault.c
 const char *jail_signals_init(const void *keepalive);
-void jail_block_signals(sigset_t *old);
+const char *jail_start_thread(void *(*main)(void *), void *arg);
 
 // event.c
 void jail_post(struct jail *j, int events);
 void jail_futex_wait(_Atomic int *addr, int value);
 void jail_futex_wake(_Atomic int *addr);
 
-// isolate.c, seccomp.c: each returns 0, or -1 after jail_fail.
+// isolate.c: each returns 0, or -1 after jail_fail.
 int jail_isolate(struct jail *j);
 int jail_drop_privileges(struct jail *j);
-int jail_seccomp(struct jail *j);
+
+// Each returns NULL, or what failed.
+const char *jail_seccomp(void); // for the calling thread and those it makes
+const char *jail_spawner_init(void);
 const char *jail_isolate_init(void);
 
 // jail_fail records the errno and the failed step; returns -1.

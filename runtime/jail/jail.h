@@ -21,79 +21,79 @@
 struct jail; // one guest (or one parked sandbox) thread; opaque to the caller
 
 enum jail_event {
-  JAIL_EV_CREATED = 1, // isolated and waiting for jail_start
-  JAIL_EV_STARTED = 2, // instantiated, about to call the entry function
-  JAIL_EV_EXITED = 4,  // over; jail_result is complete
+	JAIL_EV_CREATED = 1, // isolated and waiting for jail_start
+	JAIL_EV_STARTED = 2, // instantiated, about to call the entry function
+	JAIL_EV_EXITED = 4,  // over; jail_result is complete
 };
 
 enum jail_ending {
-  JAIL_END_EXIT = 0,     // returned or called proc_exit: code
-  JAIL_END_TRAP = 1,     // trapped: message
-  JAIL_END_KILLED = 2,   // ended by jail_kill
-  JAIL_END_OVERFLOW = 3, // native call stack exhausted
-  JAIL_END_SETUP = 4,    // never became a guest: message, err
-  JAIL_END_INIT = 5,     // could not be instantiated: message
+	JAIL_END_EXIT = 0,     // returned or called proc_exit: code
+	JAIL_END_TRAP = 1,     // trapped: message
+	JAIL_END_KILLED = 2,   // ended by jail_kill
+	JAIL_END_OVERFLOW = 3, // native call stack exhausted
+	JAIL_END_SETUP = 4,    // never became a guest: message, err
+	JAIL_END_INIT = 5,     // could not be instantiated: message
 };
 
 // A bind mount: source is a host path, target an absolute path in the
 // container. Without a source it is an empty tmpfs with these options.
 struct jail_mount {
-  const char *source;
-  const char *target;
-  uint64_t attr_set;   // MOUNT_ATTR_*, beside the NODEV and NOSUID of every mount
-  int recursive;       // with the mounts below source (rbind)
-  int attr_recursive;  // attr_set holds for those as well (rro)
-  const char *options; // tmpfs only: "key=value" separated by commas
+	const char *source;
+	const char *target;
+	uint64_t attr_set;   // MOUNT_ATTR_*, beside the NODEV and NOSUID of every mount
+	int recursive;       // with the mounts below source (rbind)
+	int attr_recursive;  // attr_set holds for those as well (rro)
+	const char *options; // tmpfs only: "key=value" separated by commas
 };
 
 // A file to be opened for the guest: the flags of open(2). An empty path
 // stands for nothing: a pipe without a writer (stdin) or /dev/null (output).
 struct jail_file {
-  const char *path;
-  int flags;
+	const char *path;
+	int flags;
 };
 
 struct jail_sysctl {
-  const char *path; // below /proc/sys
-  const char *value;
+	const char *path; // below /proc/sys
+	const char *value;
 };
 
 // The work order. Every pointer is owned by the caller and stays valid until
 // jail_reap; strings end in NUL, lists in NULL where no length is given.
 struct jail_spec {
-  const void *module;   // WasmEdge_ASTModuleContext; NULL parks the thread
-  const char *entry;    // exported function to call
-  const char *rootfs;   // host directory; NULL for a parked thread
-  int rootfs_readonly;
-  struct jail_file stdio[3];
-  const char *netns;    // path of a network namespace; NULL: see new_netns
-  int new_netns;        // an empty network namespace of its own
-  int new_ipc, new_uts;      // IPC and UTS namespaces of its own (parked threads)
-  const char *hostname; // set in the new UTS namespace
-  const struct jail_sysctl *sysctls;
-  size_t n_sysctls;
-  const struct jail_mount *mounts;
-  size_t n_mounts;
-  const char *const *args;
-  uint32_t n_args;
-  const char *const *env;
-  uint32_t n_env;
-  uint32_t uid, gid;
-  const uint32_t *groups;
-  size_t n_groups;
-  uint64_t caps; // effective and permitted, one bit per CAP_*
-  uint32_t umask;
-  uint32_t max_pages; // of 64 KiB, per linear memory
-  size_t stack_size;  // bytes of native stack for guest code
+	const void *module; // WasmEdge_ASTModuleContext; NULL parks the thread
+	const char *entry;  // exported function to call
+	const char *rootfs; // host directory; NULL for a parked thread
+	int rootfs_readonly;
+	struct jail_file stdio[3];
+	const char *netns;    // path of a network namespace; NULL: see new_netns
+	int new_netns;        // an empty network namespace of its own
+	int new_ipc, new_uts; // IPC and UTS namespaces of its own (parked threads)
+	const char *hostname; // set in the new UTS namespace
+	const struct jail_sysctl *sysctls;
+	size_t n_sysctls;
+	const struct jail_mount *mounts;
+	size_t n_mounts;
+	const char *const *args;
+	uint32_t n_args;
+	const char *const *env;
+	uint32_t n_env;
+	uint32_t uid, gid;
+	const uint32_t *groups;
+	size_t n_groups;
+	uint64_t caps; // effective and permitted, one bit per CAP_*
+	uint32_t umask;
+	uint32_t max_pages; // of 64 KiB, per linear memory
+	size_t stack_size;  // bytes of native stack for guest code
 };
 
 struct jail_result {
-  int ending;           // enum jail_ending
-  uint32_t code;        // exit code (JAIL_END_EXIT)
-  int err;              // errno of a failed set-up step, or 0
-  uint32_t pages;       // linear memory at the end, in 64 KiB
-  uint64_t cpu_ns;      // CPU time of the thread
-  char message[512];    // what failed, or the trap
+	int ending;        // enum jail_ending
+	uint32_t code;     // exit code (JAIL_END_EXIT)
+	int err;           // errno of a failed set-up step, or 0
+	uint32_t pages;    // linear memory at the end, in 64 KiB
+	uint64_t cpu_ns;   // CPU time of the thread
+	char message[512]; // what failed, or the trap
 };
 
 // jail_init prepares the process, once: keepalive is a loaded module that

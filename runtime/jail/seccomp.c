@@ -4,7 +4,12 @@
 // other threads or processes, that change what the whole process shares
 // (signal handlers, limits, timers), that could bring in code, or that undo
 // the jail. WASI's proc_raise is raise(3), which is tgkill: denied here, a
-// guest cannot signal the daemon. The OCI spec's own profile comes on top.
+// guest cannot signal the daemon.
+//
+// The thread that makes the guests' threads has the filter, and they inherit
+// it (thread.c). So it allows what a jail is made with: unshare, setns,
+// open_tree and the like. Those need CAP_SYS_ADMIN, CAP_SYS_CHROOT, CAP_SETUID
+// or CAP_SETGID, which no guest is left with (package runtime).
 
 #include "internal.h"
 
@@ -12,7 +17,9 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -26,148 +33,181 @@
 #define FIRST_FOREIGN 0x7fffffff
 #endif
 
-#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
-#define RETURN(value) BPF_STMT(BPF_RET | BPF_K, value)
-#define DENY RETURN(SECCOMP_RET_ERRNO | EPERM)
-#define ALLOW RETURN(SECCOMP_RET_ALLOW)
-#define DENY_CALL(name) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##name, 0, 1), DENY
-// Executable memory is how code would come in. The low half of the third
-// argument (little endian) holds the protection.
-#define DENY_EXEC_MEMORY(name)                                                 \
-  BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##name, 0, 4), LOAD(args[2]),        \
-      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 0, 1), DENY, ALLOW
-
-static struct sock_filter filter[] = {
-    LOAD(arch),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0),
-    DENY,
-    LOAD(nr),
-    BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, FIRST_FOREIGN, 0, 1),
-    DENY,
-    DENY_EXEC_MEMORY(mmap),
-    DENY_EXEC_MEMORY(mprotect),
-    DENY_EXEC_MEMORY(pkey_mprotect),
-    // other threads and processes
-    DENY_CALL(kill),
-    DENY_CALL(tkill),
-    DENY_CALL(tgkill),
-    DENY_CALL(rt_sigqueueinfo),
-    DENY_CALL(rt_tgsigqueueinfo),
-    DENY_CALL(pidfd_open),
-    DENY_CALL(pidfd_getfd),
-    DENY_CALL(pidfd_send_signal),
-    DENY_CALL(ptrace),
-    DENY_CALL(process_vm_readv),
-    DENY_CALL(process_vm_writev),
-    DENY_CALL(process_madvise),
-    DENY_CALL(kcmp),
-    DENY_CALL(setpgid),
-    DENY_CALL(setsid),
-    DENY_CALL(setpriority),
-    DENY_CALL(ioprio_set),
-    DENY_CALL(sched_setaffinity),
-    DENY_CALL(sched_setattr),
-    DENY_CALL(sched_setparam),
-    DENY_CALL(sched_setscheduler),
-    // new ones, other programs, the end of this one
-    DENY_CALL(clone),
-    DENY_CALL(clone3),
+static int denied[] = {
+	// other threads and processes
+	SYS_kill,
+	SYS_tkill,
+	SYS_tgkill,
+	SYS_rt_sigqueueinfo,
+	SYS_rt_tgsigqueueinfo,
+	SYS_pidfd_open,
+	SYS_pidfd_getfd,
+	SYS_pidfd_send_signal,
+	SYS_ptrace,
+	SYS_process_vm_readv,
+	SYS_process_vm_writev,
+	SYS_process_madvise,
+	SYS_kcmp,
+	SYS_setpgid,
+	SYS_setsid,
+	SYS_setpriority,
+	SYS_ioprio_set,
+	SYS_sched_setaffinity,
+	SYS_sched_setattr,
+	SYS_sched_setparam,
+	SYS_sched_setscheduler,
+// new ones, other programs, the end of this one
 #if defined(__x86_64__)
-    DENY_CALL(fork),
-    DENY_CALL(vfork),
+	SYS_fork,
+	SYS_vfork,
 #endif
-    DENY_CALL(execve),
-    DENY_CALL(execveat),
-    DENY_CALL(exit_group),
-    // what all threads of the process share
-    DENY_CALL(rt_sigaction),
-    DENY_CALL(setrlimit),
-    DENY_CALL(prlimit64),
-    DENY_CALL(setitimer),
-    DENY_CALL(timer_create),
-    DENY_CALL(mlockall),
-    DENY_CALL(munlockall),
-    DENY_CALL(personality),
-    DENY_CALL(userfaultfd),
-    DENY_CALL(membarrier),
+	SYS_execve,
+	SYS_execveat,
+	SYS_exit_group,
+	// what all threads of the process share
+	SYS_rt_sigaction,
+	SYS_setrlimit,
+	SYS_prlimit64,
+	SYS_setitimer,
+	SYS_timer_create,
+	SYS_mlockall,
+	SYS_munlockall,
+	SYS_personality,
+	SYS_userfaultfd,
+	SYS_membarrier,
 #if defined(__x86_64__)
-    DENY_CALL(alarm),
-    DENY_CALL(modify_ldt),
-    DENY_CALL(ioperm),
-    DENY_CALL(iopl),
+	SYS_alarm,
+	SYS_modify_ldt,
+	SYS_ioperm,
+	SYS_iopl,
 #endif
-    // the jail itself
-    DENY_CALL(setns),
-    DENY_CALL(unshare),
-    DENY_CALL(chroot),
-    DENY_CALL(pivot_root),
-    DENY_CALL(mount),
-    DENY_CALL(umount2),
-    DENY_CALL(move_mount),
-    DENY_CALL(open_tree),
-    DENY_CALL(fsopen),
-    DENY_CALL(fspick),
-    DENY_CALL(fsmount),
-    DENY_CALL(fsconfig),
-    DENY_CALL(mount_setattr),
-    DENY_CALL(setuid),
-    DENY_CALL(setgid),
-    DENY_CALL(setreuid),
-    DENY_CALL(setregid),
-    DENY_CALL(setresuid),
-    DENY_CALL(setresgid),
-    DENY_CALL(setfsuid),
-    DENY_CALL(setfsgid),
-    DENY_CALL(setgroups),
-    DENY_CALL(capset),
-    DENY_CALL(prctl),
-    DENY_CALL(seccomp),
-    DENY_CALL(name_to_handle_at),
-    DENY_CALL(open_by_handle_at),
-    DENY_CALL(mknodat),
+	// the jail itself
+	SYS_pivot_root,
+	SYS_mount,
+	SYS_umount2,
+	SYS_fspick,
+	SYS_setuid,
+	SYS_setgid,
+	SYS_setreuid,
+	SYS_setregid,
+	SYS_setfsuid,
+	SYS_setfsgid,
+	SYS_seccomp,
+	SYS_name_to_handle_at,
+	SYS_open_by_handle_at,
+	SYS_mknodat,
 #if defined(__x86_64__)
-    DENY_CALL(mknod),
+	SYS_mknod,
 #endif
-    // the kernel
-    DENY_CALL(bpf),
-    DENY_CALL(perf_event_open),
-    DENY_CALL(io_uring_setup),
-    DENY_CALL(io_uring_enter),
-    DENY_CALL(io_uring_register),
-    DENY_CALL(keyctl),
-    DENY_CALL(add_key),
-    DENY_CALL(request_key),
-    DENY_CALL(init_module),
-    DENY_CALL(finit_module),
-    DENY_CALL(delete_module),
-    DENY_CALL(kexec_load),
-    DENY_CALL(reboot),
-    DENY_CALL(swapon),
-    DENY_CALL(swapoff),
-    DENY_CALL(acct),
-    DENY_CALL(quotactl),
-    DENY_CALL(syslog),
-    DENY_CALL(vhangup),
-    DENY_CALL(fanotify_init),
-    DENY_CALL(lookup_dcookie),
-    DENY_CALL(sethostname),
-    DENY_CALL(setdomainname),
-    DENY_CALL(settimeofday),
-    DENY_CALL(clock_settime),
-    DENY_CALL(clock_adjtime),
-    DENY_CALL(adjtimex),
-    DENY_CALL(mbind),
-    DENY_CALL(migrate_pages),
-    DENY_CALL(move_pages),
-    ALLOW,
+	// the kernel
+	SYS_bpf,
+	SYS_perf_event_open,
+	SYS_io_uring_setup,
+	SYS_io_uring_enter,
+	SYS_io_uring_register,
+	SYS_keyctl,
+	SYS_add_key,
+	SYS_request_key,
+	SYS_init_module,
+	SYS_finit_module,
+	SYS_delete_module,
+	SYS_kexec_load,
+	SYS_reboot,
+	SYS_swapon,
+	SYS_swapoff,
+	SYS_acct,
+	SYS_quotactl,
+	SYS_syslog,
+	SYS_vhangup,
+	SYS_fanotify_init,
+	SYS_lookup_dcookie,
+	SYS_setdomainname,
+	SYS_settimeofday,
+	SYS_clock_settime,
+	SYS_clock_adjtime,
+	SYS_adjtimex,
+	SYS_mbind,
+	SYS_migrate_pages,
+	SYS_move_pages,
 };
 
-int jail_seccomp(struct jail *j) {
-  static const struct sock_fprog program = {
-      .len = sizeof(filter) / sizeof(*filter),
-      .filter = filter,
-  };
-  if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) != 0)
-    return jail_fail(j, "seccomp", NULL);
-  return 0;
+// Executable memory is how code would come in. The low half of the third
+// argument (little endian) holds the protection.
+static const int denied_executable[] = {SYS_mmap, SYS_mprotect, SYS_pkey_mprotect};
+
+#define N_DENIED (sizeof(denied) / sizeof(*denied))
+#define N_EXECUTABLE (sizeof(denied_executable) / sizeof(*denied_executable))
+
+#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define JUMP(op, k, yes, no) BPF_JUMP(BPF_JMP | (op) | BPF_K, k, yes, no)
+#define DENY BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM)
+#define ALLOW BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+
+// pthread_create is clone with CLONE_THREAD; anything else is a new process.
+// Where there is no clone3, libc falls back to clone.
+#define NO_SUCH_CALL BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS)
+
+// At most: the head, a leaf of three for each call and a node between each
+// two.
+static struct sock_filter filter[13 + 5 * N_EXECUTABLE + 4 * N_DENIED];
+static struct sock_fprog program = {.filter = filter};
+
+static void emit(struct sock_filter instruction)
+{
+	filter[program.len++] = instruction;
+}
+
+static void emit_all(const struct sock_filter *instructions, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		emit(instructions[i]);
+}
+
+#define EMIT(...)                                                 \
+	do {                                                      \
+		const struct sock_filter block[] = {__VA_ARGS__}; \
+		emit_all(block, sizeof(block) / sizeof(*block));  \
+	} while (0)
+
+static int compare(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+// emit_search denies the calls of list[0..n), which is sorted.
+static void emit_search(const int *list, size_t n)
+{
+	if (n == 1) {
+		EMIT(JUMP(BPF_JEQ, (unsigned)list[0], 0, 1), DENY, ALLOW);
+		return;
+	}
+	size_t half = n / 2, node = program.len;
+	EMIT(JUMP(BPF_JGE, (unsigned)list[half], 0, 0));
+	emit_search(list, half);
+	filter[node].jt = (unsigned char)(program.len - node - 1); // at most 200
+	emit_search(list + half, n - half);
+}
+
+static void build(void)
+{
+	qsort(denied, N_DENIED, sizeof(*denied), compare);
+	EMIT(LOAD(arch), JUMP(BPF_JEQ, ARCH, 1, 0), DENY);
+	EMIT(LOAD(nr), JUMP(BPF_JGE, FIRST_FOREIGN, 0, 1), DENY);
+	EMIT(JUMP(BPF_JEQ, SYS_clone3, 0, 1), NO_SUCH_CALL);
+	EMIT(JUMP(BPF_JEQ, SYS_clone, 0, 4), LOAD(args[0]), JUMP(BPF_JSET, CLONE_THREAD, 1, 0),
+		DENY, ALLOW);
+	for (size_t i = 0; i < N_EXECUTABLE; i++)
+		EMIT(JUMP(BPF_JEQ, (unsigned)denied_executable[i], 0, 4), LOAD(args[2]),
+			JUMP(BPF_JSET, PROT_EXEC, 0, 1), DENY, ALLOW);
+	emit_search(denied, N_DENIED);
+}
+
+const char *jail_seccomp(void)
+{
+	build();
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+		return "prctl(PR_SET_NO_NEW_PRIVS)";
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) != 0)
+		return "seccomp: CONFIG_SECCOMP_FILTER is needed";
+	return NULL;
 }

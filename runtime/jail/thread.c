@@ -5,6 +5,7 @@
 #include "internal.h"
 
 #include <errno.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,161 +29,226 @@
 // A parked thread runs no guest.
 #define PARKED_STACK ((size_t)64 << 10)
 
-int jail_fail(struct jail *j, const char *step, const char *path) {
-  int err = errno;
-  j->result.ending = JAIL_END_SETUP;
-  j->result.err = err;
-  const char *quote = path != NULL ? "\"" : "";
-  snprintf(j->result.message, sizeof(j->result.message), "%s%s%s%s%s: %s", step,
-           path != NULL ? " " : "", quote, path != NULL ? path : "", quote, strerror(err));
-  return -1;
+int jail_fail(struct jail *j, const char *step, const char *path)
+{
+	int err = errno;
+	j->result.ending = JAIL_END_SETUP;
+	j->result.err = err;
+	const char *quote = path != NULL ? "\"" : "";
+	snprintf(j->result.message, sizeof(j->result.message), "%s%s%s%s%s: %s", step,
+		path != NULL ? " " : "", quote, path != NULL ? path : "", quote, strerror(err));
+	return -1;
 }
 
 // A signal frame holds the whole register file, 12 KB on machines with AMX,
 // and up to three nest: a fault, a kill, a step.
-static size_t sigstack_size(void) {
-  size_t frame = getauxval(AT_MINSIGSTKSZ);
-  if (frame < (size_t)MINSIGSTKSZ)
-    frame = MINSIGSTKSZ;
-  return (4 * frame + (32 << 10) + 4095) & ~(size_t)4095;
+static size_t sigstack_size(void)
+{
+	size_t frame = getauxval(AT_MINSIGSTKSZ);
+	if (frame < (size_t)MINSIGSTKSZ)
+		frame = MINSIGSTKSZ;
+	return (4 * frame + (32 << 10) + 4095) & ~(size_t)4095;
 }
 
-static size_t stack_size(const struct jail_spec *spec) {
-  return spec->module == NULL ? PARKED_STACK : (spec->stack_size + 4095) & ~(size_t)4095;
+static size_t stack_size(const struct jail_spec *spec)
+{
+	return spec->module == NULL ? PARKED_STACK : (spec->stack_size + 4095) & ~(size_t)4095;
 }
 
-static size_t region_size(const struct jail_spec *spec) {
-  return 4096 + sigstack_size() + GUARD_SIZE + stack_size(spec);
+static size_t region_size(const struct jail_spec *spec)
+{
+	return 4096 + sigstack_size() + GUARD_SIZE + stack_size(spec);
 }
 
 // [page that guards the signal stack][signal stack][guard, its top the reserve][stack]
-static int map_stack(struct jail *j) {
-  size_t sig = sigstack_size(), stack = stack_size(j->spec);
-  j->region = mmap(NULL, region_size(j->spec), PROT_NONE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-  if (j->region == MAP_FAILED)
-    return -1;
-  j->guard = j->region + 4096 + sig;
-  j->stack = j->guard + GUARD_SIZE;
-  j->reserve = j->stack - RESERVE_SIZE;
-  if (mprotect(j->region + 4096, sig, PROT_READ | PROT_WRITE) == 0 &&
-      mprotect(j->stack, stack, PROT_READ | PROT_WRITE) == 0)
-    return 0;
-  munmap(j->region, region_size(j->spec));
-  return -1;
+static int map_stack(struct jail *j)
+{
+	size_t sig = sigstack_size(), stack = stack_size(j->spec);
+	j->region = mmap(NULL, region_size(j->spec), PROT_NONE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+	if (j->region == MAP_FAILED)
+		return -1;
+	j->guard = j->region + 4096 + sig;
+	j->stack = j->guard + GUARD_SIZE;
+	j->reserve = j->stack - RESERVE_SIZE;
+	if (mprotect(j->region + 4096, sig, PROT_READ | PROT_WRITE) == 0 &&
+		mprotect(j->stack, stack, PROT_READ | PROT_WRITE) == 0)
+		return 0;
+	munmap(j->region, region_size(j->spec));
+	return -1;
 }
 
-static int set_sigstack(struct jail *j) {
-  stack_t stack = {.ss_sp = j->region + 4096, .ss_size = sigstack_size()};
-  if (sigaltstack(&stack, NULL) != 0)
-    return jail_fail(j, "set the signal stack", NULL);
-  return 0;
+static int set_sigstack(struct jail *j)
+{
+	stack_t stack = {.ss_sp = j->region + 4096, .ss_size = sigstack_size()};
+	if (sigaltstack(&stack, NULL) != 0)
+		return jail_fail(j, "set the signal stack", NULL);
+	return 0;
 }
 
-static void wait_for_start(struct jail *j) {
-  j->phase = PHASE_CREATED;
-  jail_post(j, JAIL_EV_CREATED);
-  while (!j->start)
-    jail_futex_wait(&j->start, 0);
+static void wait_for_start(struct jail *j)
+{
+	j->phase = PHASE_CREATED;
+	jail_post(j, JAIL_EV_CREATED);
+	while (!j->start)
+		jail_futex_wait(&j->start, 0);
 }
 
-static void run_guest(struct jail *j) {
-  struct jail_wasm *w = jail_wasm_create(j);
-  if (w == NULL)
-    return;
-  if (jail_drop_privileges(j) == 0 && jail_seccomp(j) == 0) {
-    wait_for_start(j);
-    jail_wasm_run(j, w);
-  }
-  j->phase = PHASE_DONE;
-  jail_wasm_delete(j, w);
+static void run_guest(struct jail *j)
+{
+	struct jail_wasm *w = jail_wasm_create(j);
+	if (w == NULL)
+		return;
+	if (jail_drop_privileges(j) == 0) {
+		wait_for_start(j);
+		jail_wasm_run(j, w);
+	}
+	j->phase = PHASE_DONE;
+	jail_wasm_delete(j, w);
 }
 
-static void park(struct jail *j) {
-  if (jail_drop_privileges(j) != 0 || jail_seccomp(j) != 0)
-    return;
-  wait_for_start(j);
-  j->result.ending = JAIL_END_KILLED;
+static void park(struct jail *j)
+{
+	if (jail_drop_privileges(j) != 0)
+		return;
+	wait_for_start(j);
+	j->result.ending = JAIL_END_KILLED;
 }
 
-static void *thread_main(void *arg) {
-  struct jail *j = arg;
-  j->tid = (int)syscall(SYS_gettid);
-  jail_self = j;
-  if (set_sigstack(j) == 0 && jail_isolate(j) == 0) {
-    if (j->spec->module != NULL)
-      run_guest(j);
-    else
-      park(j);
-  }
-  j->phase = PHASE_DONE;
-  // From here on no signal may find this thread: its stacks go away.
-  sigset_t kill;
-  sigemptyset(&kill);
-  sigaddset(&kill, JAIL_SIGKILL);
-  pthread_sigmask(SIG_BLOCK, &kill, NULL);
-  struct timespec cpu;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
-  j->result.cpu_ns = (uint64_t)cpu.tv_sec * 1000000000 + (uint64_t)cpu.tv_nsec;
-  jail_post(j, JAIL_EV_EXITED);
-  return NULL;
+static void *thread_main(void *arg)
+{
+	struct jail *j = arg;
+	j->tid = (int)syscall(SYS_gettid);
+	jail_self = j;
+	if (set_sigstack(j) == 0 && jail_isolate(j) == 0) {
+		if (j->spec->module != NULL)
+			run_guest(j);
+		else
+			park(j);
+	}
+	j->phase = PHASE_DONE;
+	// From here on no signal may find this thread: its stacks go away.
+	sigset_t kill;
+	sigemptyset(&kill);
+	sigaddset(&kill, JAIL_SIGKILL);
+	pthread_sigmask(SIG_BLOCK, &kill, NULL);
+	struct timespec cpu;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
+	j->result.cpu_ns = (uint64_t)cpu.tv_sec * 1000000000 + (uint64_t)cpu.tv_nsec;
+	jail_post(j, JAIL_EV_EXITED);
+	return NULL;
 }
 
-static int make_thread(struct jail *j) {
-  pthread_attr_t attr;
-  int err = pthread_attr_init(&attr);
-  if (err != 0)
-    return err;
-  err = pthread_attr_setstack(&attr, j->stack, stack_size(j->spec));
-  if (err == 0) {
-    sigset_t old;
-    jail_block_signals(&old); // inherited: the thread never runs without it
-    err = pthread_create(&j->thread, &attr, thread_main, j);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-  }
-  pthread_attr_destroy(&attr);
-  return err;
+// Guest threads are made by one thread, the spawner, from which they inherit
+// the seccomp filter, no_new_privs and the signal mask: installing a filter on
+// each would cost every start 150 us.
+static pthread_mutex_t spawn_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t spawn_wanted = PTHREAD_COND_INITIALIZER;
+static struct jail *spawn_first, **spawn_last = &spawn_first;
+
+static int make_thread(struct jail *j)
+{
+	pthread_attr_t attr;
+	int err = pthread_attr_init(&attr);
+	if (err != 0)
+		return err;
+	err = pthread_attr_setstack(&attr, j->stack, stack_size(j->spec));
+	if (err == 0)
+		err = pthread_create(&j->thread, &attr, thread_main, j);
+	pthread_attr_destroy(&attr);
+	return err;
 }
 
-struct jail *jail_create(uint64_t id, const struct jail_spec *spec) {
-  struct jail *j = calloc(1, sizeof(*j));
-  if (j == NULL)
-    return NULL;
-  j->id = id;
-  j->spec = spec;
-  pthread_mutex_init(&j->memory_lock, NULL);
-  if (map_stack(j) != 0) {
-    free(j);
-    return NULL;
-  }
-  int err = make_thread(j);
-  if (err != 0) {
-    munmap(j->region, region_size(spec));
-    free(j);
-    errno = err;
-    return NULL;
-  }
-  return j;
+static struct jail *next_to_spawn(void)
+{
+	pthread_mutex_lock(&spawn_lock);
+	while (spawn_first == NULL)
+		pthread_cond_wait(&spawn_wanted, &spawn_lock);
+	struct jail *j = spawn_first;
+	spawn_first = j->next;
+	if (spawn_first == NULL)
+		spawn_last = &spawn_first;
+	pthread_mutex_unlock(&spawn_lock);
+	return j;
 }
 
-void jail_start(struct jail *j) {
-  j->start = 1;
-  jail_futex_wake(&j->start);
+static sem_t spawner_ready;
+
+static void *spawner(void *err_out)
+{
+	const char **err = err_out;
+	*err = jail_seccomp();
+	int ok = *err == NULL;
+	sem_post(&spawner_ready); // err is gone after this
+	while (ok) {
+		struct jail *j = next_to_spawn();
+		int code = make_thread(j);
+		j->spawned = code == 0;
+		if (code != 0) {
+			errno = code;
+			jail_fail(j, "make a thread", NULL);
+			jail_post(j, JAIL_EV_EXITED);
+		}
+	}
+	return NULL;
 }
 
-void jail_kill(struct jail *j) {
-  j->killed = 1;
-  jail_start(j); // one that waits for its start ends without it
-  if (guest_may_run(j))
-    syscall(SYS_tgkill, getpid(), j->tid, JAIL_SIGKILL);
+const char *jail_spawner_init(void)
+{
+	sem_init(&spawner_ready, 0, 0);
+	const char *err;
+	if (jail_start_thread(spawner, &err) != NULL)
+		return "no thread to make guests";
+	while (sem_wait(&spawner_ready) != 0)
+		;
+	return err;
 }
 
-int jail_tid(const struct jail *j) { return j->tid; }
+struct jail *jail_create(uint64_t id, const struct jail_spec *spec)
+{
+	struct jail *j = calloc(1, sizeof(*j));
+	if (j == NULL)
+		return NULL;
+	j->id = id;
+	j->spec = spec;
+	pthread_mutex_init(&j->memory_lock, NULL);
+	if (map_stack(j) != 0) {
+		free(j);
+		return NULL;
+	}
+	pthread_mutex_lock(&spawn_lock);
+	*spawn_last = j;
+	spawn_last = &j->next;
+	pthread_cond_signal(&spawn_wanted);
+	pthread_mutex_unlock(&spawn_lock);
+	return j;
+}
 
-void jail_reap(struct jail *j, struct jail_result *out) {
-  pthread_join(j->thread, NULL);
-  *out = j->result;
-  munmap(j->region, region_size(j->spec));
-  pthread_mutex_destroy(&j->memory_lock);
-  free(j);
+void jail_start(struct jail *j)
+{
+	j->start = 1;
+	jail_futex_wake(&j->start);
+}
+
+void jail_kill(struct jail *j)
+{
+	j->killed = 1;
+	jail_start(j); // one that waits for its start ends without it
+	if (guest_may_run(j))
+		syscall(SYS_tgkill, getpid(), j->tid, JAIL_SIGKILL);
+}
+
+int jail_tid(const struct jail *j)
+{
+	return j->tid;
+}
+
+void jail_reap(struct jail *j, struct jail_result *out)
+{
+	if (j->spawned)
+		pthread_join(j->thread, NULL);
+	*out = j->result;
+	munmap(j->region, region_size(j->spec));
+	pthread_mutex_destroy(&j->memory_lock);
+	free(j);
 }
