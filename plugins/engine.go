@@ -25,6 +25,9 @@ type EngineConfig struct {
 	CompileMemory string `toml:"compile_memory"`
 	// MaxModuleSize is the largest module that is accepted, such as "100MB".
 	MaxModuleSize string `toml:"max_module_size"`
+	// IdleTime is how long a module stays loaded after its last container, as
+	// a Go duration.
+	IdleTime string `toml:"idle_time"`
 	// MaxParallel is how many modules are compiled at once; 0 means half of
 	// the CPUs.
 	MaxParallel int `toml:"max_parallel"`
@@ -38,6 +41,7 @@ func init() {
 			CompileTimeout: "2m",
 			CompileMemory:  "4GiB",
 			MaxModuleSize:  "100MiB",
+			IdleTime:       "5m",
 		},
 		InitFn: initEngine,
 	})
@@ -48,9 +52,13 @@ func initEngine(ic *plugin.InitContext) (any, error) {
 	if !ok {
 		return nil, errors.New("invalid configuration of the WebAssembly engine")
 	}
-	timeout, err := time.ParseDuration(c.CompileTimeout)
+	timeout, err := parseDuration("compile_timeout", c.CompileTimeout)
 	if err != nil {
-		return nil, fmt.Errorf("compile_timeout %q is not a duration such as \"2m\": %w", c.CompileTimeout, errdefs.ErrInvalidArgument)
+		return nil, err
+	}
+	idle, err := parseDuration("idle_time", c.IdleTime)
+	if err != nil {
+		return nil, err
 	}
 	memory, err := parseSize("compile_memory", c.CompileMemory)
 	if err != nil {
@@ -65,8 +73,17 @@ func initEngine(ic *plugin.InitContext) (any, error) {
 		CompileTimeout: timeout,
 		CompileMemory:  memory,
 		MaxModuleSize:  moduleSize,
+		IdleTime:       idle,
 		MaxParallel:    c.MaxParallel,
 	})
+}
+
+func parseDuration(key, value string) (time.Duration, error) {
+	d, err := time.ParseDuration(value)
+	if err != nil {
+		return 0, fmt.Errorf("%s %q is not a duration such as \"2m\": %w", key, value, errdefs.ErrInvalidArgument)
+	}
+	return d, nil
 }
 
 // parseSize reads a number of bytes with a unit: "100MB" and "100MiB" are both

@@ -14,7 +14,6 @@ import (
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/engine"
 	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
-	"github.com/containerd-wasm/containerd-wasm/snapshotter"
 )
 
 // newTask makes the guest of a task from what the client asks for.
@@ -37,15 +36,13 @@ func (m *Manager) newTask(ctx context.Context, k key, opts runtime.CreateOpts) (
 	// The guest has a mount of its own by the time this one goes away.
 	defer root.release(ctx)
 	js.Rootfs, js.RootfsReadonly = root.path, spec.Root.Readonly || root.readonly
-	module, err := m.loadEntrypoint(ctx, js, spec)
+	module, err := m.loadEntrypoint(ctx, js, spec, root)
 	if err != nil {
 		return nil, err
 	}
-	if writesModules(js) && !root.readonly {
-		if err := snapshotter.Privatize(root.path); err != nil {
-			module.Release()
-			return nil, err
-		}
+	if err := protectModules(js, root); err != nil {
+		module.Release()
+		return nil, err
 	}
 	t, err := m.newGuest(ctx, js, module, opts.IO)
 	if err != nil {
@@ -102,11 +99,4 @@ func parseSpec(opts runtime.CreateOpts) (*specs.Spec, error) {
 		return nil, fmt.Errorf("no entrypoint: give the path of a module in the image as the command: %w", errdefs.ErrInvalidArgument)
 	}
 	return &spec, nil
-}
-
-// writesModules says whether the guest could write to a module of its root
-// that other containers share (package snapshotter).
-func writesModules(js *jail.Spec) bool {
-	const dacOverride = 1 // CAP_DAC_OVERRIDE, linux/capability.h
-	return !js.RootfsReadonly && js.Caps&(1<<dacOverride) != 0
 }

@@ -27,13 +27,16 @@ const entryFunction = "_start"
 //
 // Errors: NotFound naming the path and which modules there are; otherwise what
 // is wrong with the module (engine.Load).
-func (m *Manager) loadEntrypoint(ctx context.Context, js *jail.Spec, spec *specs.Spec) (*engine.Module, error) {
+func (m *Manager) loadEntrypoint(ctx context.Context, js *jail.Spec, spec *specs.Spec, root *rootfs) (*engine.Module, error) {
 	f, err := openEntrypoint(js, spec.Process)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	js.Entry, js.Args = entryFunction, spec.Process.Args
+	if sealed(f, js, root) {
+		return m.engine.LoadSealed(ctx, f)
+	}
 	return m.engine.Load(ctx, f)
 }
 
@@ -76,12 +79,8 @@ func searchPath(env []string) []string {
 // that covers the path, or the root. No symlink leads out of it.
 func openInGuest(js *jail.Spec, name string) (*os.File, error) {
 	root, rel := js.Rootfs, name
-	longest := 0
-	for _, m := range js.Mounts {
-		inside, ok := strings.CutPrefix(name, m.Target)
-		if ok && m.Source != "" && len(m.Target) > longest && (inside == "" || inside[0] == '/') {
-			root, rel, longest = m.Source, inside, len(m.Target)
-		}
+	if m, inside := covering(js.Mounts, name); m != nil {
+		root, rel = m.Source, inside
 	}
 	if rel == "" {
 		return openRegular(unix.AT_FDCWD, root, name, 0)
@@ -92,6 +91,18 @@ func openInGuest(js *jail.Spec, name string) (*os.File, error) {
 	}
 	defer unix.Close(dir)
 	return openRegular(dir, rel, name, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
+}
+
+// covering finds the bind mount that a path is on, if any, and what of the
+// path is inside.
+func covering(mounts []jail.Mount, name string) (found *jail.Mount, inside string) {
+	for i, m := range mounts {
+		rest, ok := strings.CutPrefix(name, m.Target)
+		if ok && m.Source != "" && (rest == "" || rest[0] == '/') && (found == nil || len(m.Target) > len(found.Target)) {
+			found, inside = &mounts[i], rest
+		}
+	}
+	return found, inside
 }
 
 // openRegular does not wait, as opening a FIFO or a device could.

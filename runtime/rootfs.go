@@ -19,6 +19,7 @@ import (
 // The guest clones it as a detached mount, so it need not stay.
 type rootfs struct {
 	path     string
+	flat     bool   // a snapshot that is a plain directory
 	readonly bool   // the snapshot is a view
 	mounted  string // mount point to release, or empty
 }
@@ -35,7 +36,7 @@ func openRootfs(target string, root *specs.Root, mounts []mount.Mount) (*rootfs,
 		}
 		return &rootfs{path: root.Path}, nil
 	case len(mounts) == 1 && mounts[0].Type == "bind" && mounts[0].Target == "":
-		return &rootfs{path: mounts[0].Source, readonly: slices.Contains(mounts[0].Options, "ro")}, nil
+		return &rootfs{path: mounts[0].Source, flat: true, readonly: slices.Contains(mounts[0].Options, "ro")}, nil
 	}
 	if err := os.Mkdir(target, 0o700); err != nil {
 		return nil, fmt.Errorf("a mount point for the root file system: %w", err)

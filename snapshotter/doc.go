@@ -32,9 +32,10 @@
 //
 // A module's inode is shared by all containers of an image, so nobody may
 // write it through an active snapshot. Mode 0444 holds against an ordinary
-// user, but not against one with CAP_DAC_OVERRIDE, and the inode's owner can
-// change its mode. Whoever runs such a guest on an active snapshot must call
-// Privatize on its tree first; the guest then has copies of its own.
+// user, but not against one with CAP_DAC_OVERRIDE. Whoever runs such a guest on
+// an active snapshot must keep it from writing what SharedModules lists, by
+// read-only mounts, or call Privatize first, which gives it copies of its own.
+// (The inode's owner could change its mode, if WASI had a call for that.)
 //
 // A layer that is unpacked may change the attributes of modules below it: a
 // hard link entry of a tar file sets owner, mode, times and extended attributes

@@ -5,10 +5,50 @@ package snapshotter
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
 )
+
+// SharedModules returns the paths, relative to root, of the modules in the tree
+// at root that other snapshots share: what a guest which runs with
+// CAP_DAC_OVERRIDE must not be able to write. It looks for max+1 at most.
+// Symlinks are not followed. An error names the file.
+func SharedModules(root string, max int) (paths []string, err error) {
+	fd, err := openRoot(root)
+	if err != nil {
+		return nil, pathError("open tree", root, err)
+	}
+	w := walker{visit: func(e *entry) error {
+		if e.Nlink < 2 || !mayBeModule(&e.Stat_t) {
+			return nil
+		}
+		fd, err := openFile(e.dirfd, e.name)
+		if err != nil {
+			return pathError("open", e.path(), err)
+		}
+		defer unix.Close(fd)
+		module, err := isModule(fd)
+		if err != nil {
+			return pathError("read", e.path(), err)
+		}
+		if module {
+			paths = append(paths, e.path())
+		}
+		if len(paths) > max {
+			return errEnough
+		}
+		return nil
+	}}
+	if err := w.walk(context.Background(), fd); err != nil && !errors.Is(err, errEnough) {
+		return nil, err
+	}
+	return paths, nil
+}
+
+// errEnough ends a walk that has found what it looked for.
+var errEnough = errors.New("enough")
 
 // Privatize gives the tree at root modules of its own: each regular file which
 // begins with "\0asm" and has several names is replaced by a copy with the same

@@ -28,7 +28,7 @@ import (
 )
 
 // Config says where compiled code is kept and what compiling may cost. All
-// fields but MaxParallel are required.
+// fields but IdleTime and MaxParallel are required.
 type Config struct {
 	// Root is the directory of compiled code, made with mode 0700. No two
 	// engines share one.
@@ -41,6 +41,9 @@ type Config struct {
 	// MaxModuleSize is the size in bytes of the largest file accepted, at most
 	// 1 GiB.
 	MaxModuleSize int64
+	// IdleTime is how long a module that nobody holds stays loaded; 0 unloads
+	// it at once.
+	IdleTime time.Duration
 	// MaxParallel is how many modules are compiled at once; 0 means half of the
 	// CPUs, at least 1.
 	MaxParallel int
@@ -64,6 +67,8 @@ func (c *Config) validate() error {
 		return invalid("compile_memory", "positive", c.CompileMemory)
 	case c.MaxModuleSize <= 0 || c.MaxModuleSize > maxModuleSize:
 		return invalid("max_module_size", "between 1 and 1 GiB", c.MaxModuleSize)
+	case c.IdleTime < 0:
+		return invalid("idle_time", "0 or more", c.IdleTime)
 	case c.MaxParallel < 0:
 		return invalid("max_parallel", "0 (half of the CPUs) or more", c.MaxParallel)
 	}
@@ -145,11 +150,23 @@ func New(cfg Config) (*Engine, error) {
 // engine is closed, could not start its compiler, or the file keeps changing.
 // If ctx ends first, its error; the work then goes on for the next caller.
 func (e *Engine) Load(ctx context.Context, f *os.File) (*Module, error) {
-	m, err := e.loadFile(ctx, f)
-	if err != nil {
-		return nil, fmt.Errorf("module %q %w", filepath.Base(f.Name()), err)
+	return named(f)(e.loadFile(ctx, f, false))
+}
+
+// LoadSealed is Load for a file whose bytes nobody can change, so that it is
+// read once, however often it gets a new name.
+func (e *Engine) LoadSealed(ctx context.Context, f *os.File) (*Module, error) {
+	return named(f)(e.loadFile(ctx, f, true))
+}
+
+// named puts the file's name before an error.
+func named(f *os.File) func(*Module, error) (*Module, error) {
+	return func(m *Module, err error) (*Module, error) {
+		if err != nil {
+			return nil, fmt.Errorf("module %q %w", filepath.Base(f.Name()), err)
+		}
+		return m, nil
 	}
-	return m, nil
 }
 
 // LoadBytes is Load for a module that is in memory already. name is for errors.
@@ -174,5 +191,6 @@ func (e *Engine) Close() error {
 	e.mu.Unlock()
 	e.cancel()
 	e.builds.Wait()
+	e.unloadAllIdle()
 	return nil
 }

@@ -17,10 +17,15 @@ import (
 // fileID stands for a file's content as long as the kernel's clock has moved on
 // since its last change: every write, and every attempt to hide one by setting
 // the mtime back, sets the ctime to the present.
+//
+// Of a sealed file, the ctime says nothing: each new hard link sets it. Its
+// inode cannot be written, but after its removal the number may be that of a
+// file made later.
 type fileID struct {
 	dev, ino     uint64
 	size         int64
-	mtime, ctime unix.Timespec
+	mtime        unix.StatxTimestamp
+	ctime, btime unix.StatxTimestamp // one of them is zero
 }
 
 const (
@@ -34,20 +39,25 @@ const (
 
 // identify returns the file's identity, and whether it may be remembered. The
 // file must be a regular one of at most max bytes.
-func identify(f *os.File, max int64) (id fileID, settled bool, err error) {
-	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+func identify(f *os.File, max int64, sealed bool) (id fileID, settled bool, err error) {
+	var st unix.Statx_t
+	if err := unix.Statx(int(f.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_BASIC_STATS|unix.STATX_BTIME, &st); err != nil {
 		return id, false, fmt.Errorf("cannot be read: %w: %w", err, errdefs.ErrUnavailable)
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return id, false, fmt.Errorf("is not a regular file: %w", errdefs.ErrInvalidArgument)
 	}
-	if st.Size > max {
-		return id, false, errTooLarge(st.Size, max)
+	if st.Size > uint64(max) {
+		return id, false, errTooLarge(int64(st.Size), max)
 	}
-	id = fileID{dev: uint64(st.Dev), ino: st.Ino, size: st.Size, mtime: st.Mtim, ctime: st.Ctim}
-	age := time.Since(time.Unix(st.Ctim.Unix()))
-	if st.Ctim.Nsec == 0 && st.Mtim.Nsec == 0 {
+	id = fileID{dev: unix.Mkdev(st.Dev_major, st.Dev_minor), ino: st.Ino, size: int64(st.Size), mtime: st.Mtime}
+	if sealed && st.Mask&unix.STATX_BTIME != 0 {
+		id.btime = st.Btime
+		return id, true, nil
+	}
+	id.ctime = st.Ctime
+	age := time.Since(time.Unix(st.Ctime.Sec, int64(st.Ctime.Nsec)))
+	if st.Ctime.Nsec == 0 && st.Mtime.Nsec == 0 {
 		return id, age > settleCoarse, nil
 	}
 	return id, age > settle, nil
@@ -60,10 +70,10 @@ var errChanged = errors.New("changed while it was read")
 // changedRetries is how often a load starts over because of errChanged.
 const changedRetries = 3
 
-func (e *Engine) loadFile(ctx context.Context, f *os.File) (*Module, error) {
+func (e *Engine) loadFile(ctx context.Context, f *os.File, sealed bool) (*Module, error) {
 	r := newRules(nil)
 	for range changedRetries {
-		d, err := e.digestFile(f)
+		d, err := e.digestFile(f, sealed)
 		if err != nil {
 			return nil, err
 		}
@@ -80,8 +90,8 @@ func (e *Engine) loadFile(ctx context.Context, f *os.File) (*Module, error) {
 // digestFile returns the digest of f's bytes, without reading them if f has not
 // changed since they were last read. The answer only chooses which module to
 // look for: what is compiled is hashed again from a private copy.
-func (e *Engine) digestFile(f *os.File) (digest.Digest, error) {
-	before, settled, err := identify(f, e.cfg.MaxModuleSize)
+func (e *Engine) digestFile(f *os.File, sealed bool) (digest.Digest, error) {
+	before, settled, err := identify(f, e.cfg.MaxModuleSize, sealed)
 	if err != nil {
 		return "", err
 	}
@@ -92,7 +102,7 @@ func (e *Engine) digestFile(f *os.File) (digest.Digest, error) {
 	if err != nil {
 		return "", err
 	}
-	after, _, err := identify(f, e.cfg.MaxModuleSize)
+	after, _, err := identify(f, e.cfg.MaxModuleSize, sealed)
 	if err != nil {
 		return "", err
 	}

@@ -4,6 +4,7 @@ package engine
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +23,7 @@ func TestUnchangedFileIsNotReadAgain(t *testing.T) {
 	}
 	m.Release()
 	// What a remembered digest leads to shows that the file was not hashed.
-	id, settled, err := identify(f, 1<<20)
+	id, settled, err := identify(f, 1<<20, false)
 	if err != nil || !settled {
 		t.Fatalf("identity: settled %v, %v", settled, err)
 	}
@@ -81,7 +82,7 @@ func TestChangedFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := open(t, path)
-	if _, settled, err := identify(f, 1<<20); settled || err != nil {
+	if _, settled, err := identify(f, 1<<20, false); settled || err != nil {
 		t.Errorf("a file just written: settled %v, %v", settled, err)
 	}
 }
@@ -93,7 +94,7 @@ func TestFileChangesUnderUs(t *testing.T) {
 	one := wat(t, `(module (func (export "_start") i32.const 1 drop))`)
 	path := file(t, "app.wasm", tiny(t))
 	f := open(t, path)
-	id, _, err := identify(f, 1<<20)
+	id, _, err := identify(f, 1<<20, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,5 +165,30 @@ func TestBounded(t *testing.T) {
 	time.Sleep(30 * time.Millisecond)
 	if _, ok := b.get(2); ok {
 		t.Error("an entry outlived its lifetime")
+	}
+}
+
+// TestSealedFileIsReadOnce: a hard link per container must not cost a read per
+// container.
+func TestSealedFileIsReadOnce(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "m.wasm")
+	if err := os.WriteFile(path, []byte("module"), 0o444); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	before, settled, err := identify(f, 1<<20, true)
+	if err != nil || !settled {
+		t.Fatalf("settled %t, %v", settled, err)
+	}
+	if err := os.Link(path, path+"2"); err != nil {
+		t.Fatal(err)
+	}
+	if after, _, err := identify(f, 1<<20, true); err != nil || after != before {
+		t.Fatalf("a new link changed %+v to %+v, %v", before, after, err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/opencontainers/go-digest"
@@ -221,4 +222,37 @@ func TestCloseEndsLoads(t *testing.T) {
 		t.Error("a held module is gone")
 	}
 	held.Release()
+}
+
+// TestIdleModuleStaysLoaded: a container that is started again soon must not
+// wait for its module to be read and validated again.
+func TestIdleModuleStaysLoaded(t *testing.T) {
+	cfg := testConfig(t)
+	cfg.IdleTime = 100 * time.Millisecond
+	e, _ := newEngine(t, cfg)
+	f := open(t, file(t, "app.wasm", tiny(t)))
+	first, err := e.Load(t.Context(), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ast := first.AST()
+	first.Release()
+	again, err := e.Load(t.Context(), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.AST() != ast {
+		t.Error("the module was loaded again within its idle time")
+	}
+	again.Release()
+	for range 50 {
+		time.Sleep(20 * time.Millisecond)
+		e.mu.Lock()
+		n := len(e.modules)
+		e.mu.Unlock()
+		if n == 0 {
+			return
+		}
+	}
+	t.Error("the module is still loaded after its idle time")
 }

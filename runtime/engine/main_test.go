@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containerd/containerd/v2/pkg/testutil"
 	"golang.org/x/sys/unix"
 )
 
@@ -24,9 +25,7 @@ func TestMain(m *testing.M) {
 }
 
 func testConfig(t testing.TB) Config {
-	if os.Getuid() != 0 {
-		t.Skip("compiler children need root to give up rights")
-	}
+	testutil.RequiresRoot(t) // compiler children give rights up
 	return Config{
 		Root:           filepath.Join(t.TempDir(), "engine"),
 		CompileTimeout: time.Minute,

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/opencontainers/go-digest"
@@ -28,20 +29,24 @@ func (m *Module) AST() *wasmedge.AST { return m.shared.ast }
 // Digest returns the sha256 of the module's bytes as they were loaded.
 func (m *Module) Digest() digest.Digest { return m.shared.digest }
 
-// Release gives the module up; the last holder's call unloads the native code.
-// Further calls do nothing.
+// Release gives the module up; once nobody has held it for Config.IdleTime, the
+// native code is unloaded. Further calls do nothing.
 func (m *Module) Release() {
 	m.release.Do(func() { m.engine.drop(m.shared) })
 }
 
 // shared is one loaded, or loading, module.
 //
-//	absent --acquire--> loading --build--> loaded --last drop--> absent
+//	absent --acquire--> loading --build--> loaded <--acquire-- idle --IdleTime--> absent
+//	                       |                  +----last drop--->+
 //	                       +-----build-----> failed: absent at once
 type shared struct {
 	key    key
 	digest digest.Digest
-	refs   int // guarded by Engine.mu; the build counts as one
+
+	// Guarded by Engine.mu.
+	refs      int // the build counts as one; negative: unloaded
+	idleSince time.Time
 
 	ready chan struct{} // closed when ast or err is set
 	ast   *wasmedge.AST
@@ -116,17 +121,52 @@ func (e *Engine) finish(s *shared) {
 	e.drop(s)
 }
 
-// drop gives up one reference, and unloads the module with the last.
+// drop gives up one reference. With the last the module becomes idle.
 func (e *Engine) drop(s *shared) {
 	e.mu.Lock()
 	s.refs--
-	last := s.refs == 0
-	if last && e.modules[s.key] == s {
-		delete(e.modules, s.key)
+	s.idleSince = time.Now()
+	idle, wait := s.refs == 0, e.cfg.IdleTime
+	if e.closed {
+		wait = 0
 	}
 	e.mu.Unlock()
-	if last && s.ast != nil {
+	switch {
+	case idle && wait > 0:
+		time.AfterFunc(wait, func() { e.unloadIdle(s, wait) })
+	case idle:
+		e.unloadIdle(s, 0)
+	}
+}
+
+// unloadIdle unloads the module if nobody took it up in the meantime.
+func (e *Engine) unloadIdle(s *shared, wait time.Duration) {
+	e.mu.Lock()
+	idle := s.refs == 0 && time.Since(s.idleSince) >= wait
+	if idle {
+		if e.modules[s.key] == s {
+			delete(e.modules, s.key)
+		}
+		s.refs-- // unloaded once: nobody finds it any more
+	}
+	e.mu.Unlock()
+	if idle && s.ast != nil {
 		s.ast.Release()
+	}
+}
+
+// unloadAllIdle is for Close.
+func (e *Engine) unloadAllIdle() {
+	e.mu.Lock()
+	var idle []*shared
+	for _, s := range e.modules {
+		if s.refs == 0 {
+			idle = append(idle, s)
+		}
+	}
+	e.mu.Unlock()
+	for _, s := range idle {
+		e.unloadIdle(s, 0)
 	}
 }
 

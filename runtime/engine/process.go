@@ -20,7 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const maxStderr = 4 << 10 // bytes of what a child says that are logged
+const maxStderr = 1 << 10 // bytes of what a child says that are logged
 
 // childCommand prepares the child. It dies with the thread that starts it, and
 // whatever it may have started dies with it, because it is its pid namespace's
@@ -82,7 +82,7 @@ func (e *Engine) runChild(ctx context.Context, img *image, scratch string, j job
 			e.cfg.CompileTimeout, errdefs.ErrResourceExhausted)
 	case err != nil:
 		log.G(ctx).WithError(err).WithField("module", img.digest).WithField("stderr", stderr.String()).Warn("compiler ended abnormally")
-		return e.crashed(err, stderr.String())
+		return e.crashed(err, cmd.ProcessState, stderr.String())
 	}
 	return judge(reply)
 }
@@ -107,12 +107,10 @@ var outOfMemory = []string{"bad_alloc", "out of memory", "annot allocate memory"
 
 // crashed explains a child that died. What it wrote to stderr only chooses
 // between explanations.
-func (e *Engine) crashed(err error, stderr string) error {
-	for _, phrase := range outOfMemory {
-		if strings.Contains(stderr, phrase) {
-			return fmt.Errorf("needs more memory to compile than compile_memory (%d MiB): raise it in the engine's configuration, or make the module smaller: %w",
-				e.cfg.CompileMemory>>20, errdefs.ErrResourceExhausted)
-		}
+func (e *Engine) crashed(err error, state *os.ProcessState, stderr string) error {
+	if e.lackedMemory(state, stderr) {
+		return fmt.Errorf("needs more memory to compile than compile_memory (%d MiB): raise it in the engine's configuration, or make the module smaller: %w",
+			e.cfg.CompileMemory>>20, errdefs.ErrResourceExhausted)
 	}
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signal() == syscall.SIGKILL {
@@ -121,6 +119,19 @@ func (e *Engine) crashed(err error, stderr string) error {
 		}
 	}
 	return fmt.Errorf("crashed the compiler (%w): build it with another compiler version or fewer WebAssembly features: %w", err, errdefs.ErrInternal)
+}
+
+// lackedMemory says whether a child that died says that it lacked memory, or
+// had come near its limit: not all code survives a failed allocation for long
+// enough to say so.
+func (e *Engine) lackedMemory(state *os.ProcessState, stderr string) bool {
+	for _, phrase := range outOfMemory {
+		if strings.Contains(stderr, phrase) {
+			return true
+		}
+	}
+	usage, ok := state.SysUsage().(*syscall.Rusage)
+	return ok && usage.Maxrss<<10 > e.cfg.CompileMemory/2 // from KiB
 }
 
 // onOwnThread calls f on a thread that nothing else ever uses. The thread has

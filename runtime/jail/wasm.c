@@ -4,9 +4,11 @@
 
 #include "internal.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <wasmedge/wasmedge.h>
 
 struct jail_wasm {
@@ -105,6 +107,16 @@ uint32_t jail_memory(struct jail *j)
 	return pages;
 }
 
+// tell_guest_log writes the reason of a trap where the guest's own messages go.
+// It must not wait for a reader. WasmEdge never closes fds 0 to 2, so fd 2 is
+// what it was.
+static void tell_guest_log(const struct jail *j)
+{
+	int flags = fcntl(STDERR_FILENO, F_GETFL);
+	if (flags >= 0 && fcntl(STDERR_FILENO, F_SETFL, flags | O_NONBLOCK) == 0)
+		dprintf(STDERR_FILENO, "WebAssembly trap: %s\n", j->result.message);
+}
+
 // conclude says how guest code ended. A kill or an overflow shows as the
 // engine's out-of-bounds trap, since it uses that path.
 static void conclude(struct jail *j, const struct jail_wasm *w, WasmEdge_Result r, int failed)
@@ -116,8 +128,11 @@ static void conclude(struct jail *j, const struct jail_wasm *w, WasmEdge_Result 
 		j->result.ending = JAIL_END_KILLED;
 	} else if (j->overflowed) {
 		say(j, JAIL_END_OVERFLOW, "call stack exhausted");
+		tell_guest_log(j);
 	} else {
 		say(j, failed, WasmEdge_ResultGetMessage(r));
+		if (failed == JAIL_END_TRAP)
+			tell_guest_log(j);
 	}
 }
 

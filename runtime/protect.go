@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
+	"github.com/containerd-wasm/containerd-wasm/snapshotter"
+)
+
+// maxProtected is the number of modules up to which a mount for each costs
+// less than a copy.
+const maxProtected = 16
+
+// protectModules keeps a guest from writing to modules of its root that other
+// containers share (package snapshotter). Their mode does that, unless the
+// guest has CAP_DAC_OVERRIDE, as root has by default: then each becomes a
+// read-only mount of itself, which holds for everybody.
+func protectModules(js *jail.Spec, root *rootfs) error {
+	const dacOverride = 1 // CAP_DAC_OVERRIDE, linux/capability.h
+	if !root.flat || js.RootfsReadonly || js.Caps&(1<<dacOverride) == 0 {
+		return nil
+	}
+	shared, err := snapshotter.SharedModules(root.path, maxProtected)
+	if err != nil {
+		return err
+	}
+	if len(shared) > maxProtected {
+		return snapshotter.Privatize(root.path)
+	}
+	protected := make([]jail.Mount, 0, len(shared)+len(js.Mounts))
+	for _, name := range shared {
+		protected = append(protected, jail.Mount{
+			Source: filepath.Join(root.path, name),
+			Target: "/" + name,
+			Attr:   unix.MOUNT_ATTR_RDONLY,
+		})
+	}
+	// First: a volume may cover the directory that a module is in.
+	js.Mounts = append(protected, js.Mounts...)
+	return nil
+}
+
+// sealed says whether an opened module is one that the snapshotter shares, so
+// that nobody can change it.
+func sealed(f *os.File, js *jail.Spec, root *rootfs) bool {
+	if m, _ := covering(js.Mounts, f.Name()); m != nil || !root.flat {
+		return false
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && st.Nlink > 1 && info.Mode().Perm() == 0o444
+}
