@@ -3,7 +3,9 @@
 package cri
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,7 +55,7 @@ func makeFiles(root, id string, config *criapi.PodSandboxConfig) error {
 // gives an empty one.
 func hostFile(name string) (string, error) {
 	b, err := os.ReadFile(name)
-	if err != nil && !os.IsNotExist(err) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("the host's %s: %w", name, err)
 	}
 	return string(b), nil

@@ -4,6 +4,7 @@ package cri
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -36,63 +37,68 @@ func (p *pod) parked(config Config) (*jail.Spec, error) {
 	if spec.NewUTS {
 		spec.Hostname = p.config.GetHostname()
 	}
-	sysctls := podSysctls(config, p.config.GetLinux().GetSysctls(), hostNetwork)
-	for _, name := range sortedKeys(sysctls) {
-		path, err := sysctlPath(name, !hostNetwork, spec.NewIPC)
-		if err != nil {
-			return nil, err
-		}
-		spec.Sysctls = append(spec.Sysctls, jail.Sysctl{Path: path, Value: sysctls[name]})
+	own, err := ownSysctls(p.config.GetLinux().GetSysctls(), !hostNetwork, spec.NewIPC)
+	if err != nil {
+		return nil, err
+	}
+	if !hostNetwork {
+		addDefaults(own, config)
+	}
+	for _, path := range slices.Sorted(maps.Keys(own)) {
+		spec.Sysctls = append(spec.Sysctls, jail.Sysctl{Path: path, Value: own[path]})
 	}
 	return spec, nil
 }
 
-func sortedKeys(m map[string]string) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
+// ownSysctls are the pod's, by path.
+func ownSysctls(sysctls map[string]string, ownNetwork, ownIPC bool) (map[string]string, error) {
+	byPath := make(map[string]string)
+	for name, value := range sysctls {
+		path, err := sysctlPath(name, ownNetwork, ownIPC)
+		if err != nil {
+			return nil, err
+		}
+		byPath[path] = value
 	}
-	slices.Sort(keys)
-	return keys
+	return byPath, nil
 }
 
-// podSysctls adds to the pod's own what the configuration gives to every pod
-// with a network of its own, as upstream does.
-func podSysctls(config Config, own map[string]string, hostNetwork bool) map[string]string {
-	all := make(map[string]string, len(own)+2)
-	if config.UnprivilegedPorts && !hostNetwork {
-		all["net.ipv4.ip_unprivileged_port_start"] = "0"
+// addDefaults adds what the configuration gives to every pod with a network of
+// its own, as upstream does.
+func addDefaults(sysctls map[string]string, config Config) {
+	add := func(wanted bool, path, value string) {
+		if _, ok := sysctls[path]; wanted && !ok {
+			sysctls[path] = value
+		}
 	}
-	if config.UnprivilegedICMP && !hostNetwork {
-		all["net.ipv4.ping_group_range"] = "0 2147483647"
-	}
-	for name, value := range own {
-		all[name] = value
-	}
-	return all
+	add(config.UnprivilegedPorts, "/proc/sys/net/ipv4/ip_unprivileged_port_start", "0")
+	add(config.UnprivilegedICMP, "/proc/sys/net/ipv4/ping_group_range", "0 2147483647")
 }
 
 // ipcSysctls belong to an IPC namespace (ipc_namespaces(7)).
 var ipcSysctls = []string{
-	"kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall",
-	"kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced",
+	"kernel/msgmax", "kernel/msgmnb", "kernel/msgmni", "kernel/sem", "kernel/shmall",
+	"kernel/shmmax", "kernel/shmmni", "kernel/shm_rmid_forced",
 }
 
 // sysctlPath is the file of a sysctl which belongs to a namespace of the pod;
-// any other would change the host.
+// any other would change the host. Names are written with dots, or, where an
+// element has one itself, with slashes (sysctl(8)).
+//
+// Errors: InvalidArgument.
 func sysctlPath(name string, ownNetwork, ownIPC bool) (string, error) {
-	path := strings.ReplaceAll(name, ".", "/")
-	for _, element := range strings.Split(path, "/") {
-		if element == "" {
+	path := name
+	if !strings.Contains(name, "/") {
+		path = strings.ReplaceAll(name, ".", "/")
+	}
+	for element := range strings.SplitSeq(path, "/") {
+		if element == "" || element == "." || element == ".." {
 			return "", fmt.Errorf("sysctl %q is malformed: %w", name, errdefs.ErrInvalidArgument)
 		}
 	}
-	dotted := strings.ReplaceAll(path, "/", ".")
-	isIPC := slices.Contains(ipcSysctls, dotted) || strings.HasPrefix(dotted, "fs.mqueue.")
-	switch {
-	case strings.HasPrefix(dotted, "net.") && ownNetwork, isIPC && ownIPC:
+	isIPC := slices.Contains(ipcSysctls, path) || strings.HasPrefix(path, "fs/mqueue/")
+	if strings.HasPrefix(path, "net/") && ownNetwork || isIPC && ownIPC {
 		return "/proc/sys/" + path, nil
-	default:
-		return "", fmt.Errorf("sysctl %q is not one of a namespace of the pod: %w", name, errdefs.ErrInvalidArgument)
 	}
+	return "", fmt.Errorf("sysctl %q is not one of a namespace of the pod: %w", name, errdefs.ErrInvalidArgument)
 }

@@ -48,7 +48,7 @@ func openEntrypoint(js *jail.Spec, p *specs.Process) (*os.File, error) {
 	var candidates []string
 	switch {
 	case path.IsAbs(name):
-		candidates = []string{name}
+		candidates = []string{path.Clean(name)}
 	case strings.Contains(name, "/"):
 		candidates = []string{path.Join("/", p.Cwd, name)}
 	default:

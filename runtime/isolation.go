@@ -4,7 +4,7 @@ package runtime
 
 import (
 	"fmt"
-	"math"
+	"slices"
 	"strings"
 	"sync"
 
@@ -97,8 +97,17 @@ var ownCapabilities = sync.OnceValues(func() (uint64, error) {
 	return set, nil
 })
 
+// guestCapabilities are those that a system call which WASI makes asks for.
+// The others are never given: they could only undo the jail (seccomp.c in
+// package jail relies on that).
+var guestCapabilities = []string{
+	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID",
+	"CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST", "CAP_NET_RAW",
+}
+
 // capabilities is what a program would have after execve: root has the
-// effective set, any other user only the ambient one (capabilities(7)).
+// effective set, any other user only the ambient one (capabilities(7)); and of
+// that, what a guest can use.
 func capabilities(p *specs.Process) (uint64, error) {
 	if p.Capabilities == nil {
 		return 0, nil
@@ -113,8 +122,10 @@ func capabilities(p *specs.Process) (uint64, error) {
 		if !ok {
 			return 0, fmt.Errorf("capability %q: the kernel has none of that name: %w", name, errdefs.ErrInvalidArgument)
 		}
-		set |= bit
+		if slices.Contains(guestCapabilities, name) {
+			set |= bit
+		}
 	}
 	own, err := ownCapabilities()
-	return set & own & math.MaxUint64, err
+	return set & own, err
 }

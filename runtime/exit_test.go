@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime
+
+import (
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
+)
+
+func TestExitStatus(t *testing.T) {
+	const mib = 1 << 20
+	for _, tc := range []struct {
+		desc   string
+		result jail.Result
+		signal uint32
+		limit  uint64
+		want   uint32
+		oom    bool
+	}{
+		{desc: "returned", result: jail.Result{Ending: jail.Exited}, want: 0},
+		{desc: "proc_exit", result: jail.Result{Ending: jail.Exited, Code: 42}, want: 42},
+		{desc: "trap", result: jail.Result{Ending: jail.Trapped}, want: 134},
+		{desc: "stack overflow", result: jail.Result{Ending: jail.Overflowed}, want: 134},
+		{desc: "SIGKILL", result: jail.Result{Ending: jail.Killed}, signal: uint32(unix.SIGKILL), want: 137},
+		{desc: "SIGTERM", result: jail.Result{Ending: jail.Killed}, signal: uint32(unix.SIGTERM), want: 143},
+		{desc: "ended by itself while it was killed", result: jail.Result{Ending: jail.Exited, Code: 3}, signal: 9, want: 3},
+		{desc: "could not start", result: jail.Result{Ending: jail.NotStarted}, want: 128},
+		{desc: "failed at its limit", result: jail.Result{Ending: jail.Exited, Code: 2, Memory: 60 * mib}, limit: 64 * mib, want: 137, oom: true},
+		{desc: "trapped at its limit", result: jail.Result{Ending: jail.Trapped, Memory: 64 * mib}, limit: 64 * mib, want: 137, oom: true},
+		{desc: "succeeded at its limit", result: jail.Result{Ending: jail.Exited, Memory: 64 * mib}, limit: 64 * mib, want: 0},
+		{desc: "failed far from its limit", result: jail.Result{Ending: jail.Exited, Code: 2, Memory: mib}, limit: 64 * mib, want: 2},
+		{desc: "killed at its limit", result: jail.Result{Ending: jail.Killed, Memory: 64 * mib}, signal: 15, limit: 64 * mib, want: 143},
+	} {
+		t.Run(tc.desc, func(t *testing.T) {
+			got, oom := exitStatus(&tc.result, tc.signal, tc.limit)
+			if got != tc.want || oom != tc.oom {
+				t.Fatalf("got %d, oom %t, want %d, oom %t", got, oom, tc.want, tc.oom)
+			}
+		})
+	}
+}
+
+func TestSignalsThatEndAGuest(t *testing.T) {
+	for s := unix.Signal(1); s <= 64; s++ {
+		want := s == unix.SIGKILL || s == unix.SIGTERM || s == unix.SIGINT || s == unix.SIGQUIT || s == unix.SIGHUP || s == unix.SIGABRT
+		if ends(s) != want {
+			t.Errorf("signal %d (%v): ends is %t", s, s, !want)
+		}
+	}
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"bytes"
+	"errors"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Output is what a command wrote and returned.
+type Output struct {
+	Stdout, Stderr string
+	Code           int
+}
+
+// Ctr runs bin/ctr in namespace d.Name, without input.
+func (d *Daemon) Ctr(t testing.TB, args ...string) Output {
+	t.Helper()
+	return d.CtrWithInput(t, "", args...)
+}
+
+// CtrWithInput runs bin/ctr in namespace d.Name with the given standard input.
+func (d *Daemon) CtrWithInput(t testing.TB, input string, args ...string) Output {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), filepath.Join(d.bin, "ctr"),
+		append([]string{"--address", d.Address, "--namespace", d.Name}, args...)...)
+	cmd.Stdin = strings.NewReader(input)
+	return output(t, cmd, d.environ())
+}
+
+// RunArgs are the arguments of `ctr run` up to the image, for our runtime.
+func (d *Daemon) RunArgs(flags ...string) []string {
+	return append([]string{
+		"run", "--rm", "--runtime", Runtime, "--snapshotter", Snapshotter, "--fifo-dir", filepath.Join(d.Dir, "fifo"),
+	}, flags...)
+}
+
+// Exec runs bin/containerd-wasm itself.
+func (d *Daemon) Exec(t testing.TB, args ...string) Output {
+	t.Helper()
+	return output(t, exec.CommandContext(t.Context(), filepath.Join(d.bin, "containerd-wasm"), args...), d.environ())
+}
+
+func output(t testing.TB, cmd *exec.Cmd, env []string) Output {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr, cmd.Env = &stdout, &stderr, env
+	err := cmd.Run()
+	if _, exited := errors.AsType[*exec.ExitError](err); err != nil && !exited {
+		t.Errorf("%v: %v", cmd.Args, err)
+	}
+	return Output{Stdout: stdout.String(), Stderr: stderr.String(), Code: cmd.ProcessState.ExitCode()}
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// A leak checker that finds nothing would pass every test.
+func TestResourcesShowWhatIsLeft(t *testing.T) {
+	d := Start(t)
+	before := d.Resources(t)
+	mountPoint := filepath.Join(d.State, "left")
+	if err := os.Mkdir(mountPoint, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("tmpfs", mountPoint, "tmpfs", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "sleep", "1000")
+	cmd.Env = []string{marker + d.Name}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	left := d.Resources(t).without(before)
+	for _, want := range []string{"mount " + mountPoint, "process ", "file " + mountPoint} {
+		if !slices.ContainsFunc(left, func(line string) bool { return strings.HasPrefix(line, want) }) {
+			t.Errorf("no %q among %q", want, left)
+		}
+	}
+	// Close has to remove them, and to be able to do so twice.
+	for range 2 {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := cmd.Wait(); err == nil {
+		t.Error("a process of the daemon outlived Close")
+	}
+	if left := d.machineResources(); len(left) > 0 {
+		t.Errorf("left behind:\n\t%s", strings.Join(left, "\n\t"))
+	}
+}
+
+func TestCloseRemovesADaemonThatWasKilled(t *testing.T) {
+	d := Start(t, WithTmpfs(), WithBridge())
+	d.Kill(t)
+	if d.Alive() {
+		t.Error("the daemon survived SIGKILL")
+	}
+	d.Restart(t)
+	d.Stop(t)
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(d.Dir); err == nil {
+		t.Error("its directory is still there")
+	}
+}
