@@ -12,8 +12,8 @@ import (
 	"github.com/containerd/platforms"
 	"github.com/containerd/plugin"
 	"github.com/containerd/plugin/registry"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/containerd-wasm/containerd-wasm/cri"
 	"github.com/containerd-wasm/containerd-wasm/snapshotter"
 )
 
@@ -50,9 +50,8 @@ func initSnapshotter(ic *plugin.InitContext) (any, error) {
 			return nil, fmt.Errorf("root_path %q is not an absolute path: %w", root, errdefs.ErrInvalidArgument)
 		}
 	}
-	ic.Meta.Platforms = append(ic.Meta.Platforms, platforms.DefaultSpec(),
-		ocispec.Platform{OS: "wasi", Architecture: "wasm"},
-		ocispec.Platform{OS: "wasip1", Architecture: "wasm"})
+	ic.Meta.Platforms = append(ic.Meta.Platforms, platforms.DefaultSpec())
+	ic.Meta.Platforms = append(ic.Meta.Platforms, cri.WASIPlatforms...)
 	ic.Meta.Capabilities = append(ic.Meta.Capabilities, capaOnlyRemapIDs)
 	ic.Meta.Exports[plugins.SnapshotterRootDir] = root
 	return snapshotter.New(root)

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cri
+
+import (
+	"context"
+
+	"github.com/containerd/containerd/v2/core/transfer"
+	"github.com/containerd/containerd/v2/core/transfer/image"
+	imagespec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// WASIPlatforms are the platforms under which images of WebAssembly modules
+// are built, besides that of the host.
+var WASIPlatforms = []imagespec.Platform{
+	{OS: "wasi", Architecture: "wasm"},
+	{OS: "wasip1", Architecture: "wasm"},
+}
+
+// UnpackWASI returns a transfer service that unpacks images for WASIPlatforms
+// into the snapshotter, in addition to what it is asked for.
+//
+// CRI asks for the host's platform only, when it pulls and again when it finds
+// an image not unpacked as it creates a container. An image for wasi/wasm would
+// be pulled without an error, and never be unpacked. Asking for one platform
+// more has no effect on any other image.
+func UnpackWASI(upstream transfer.Transferrer, snapshotter string) transfer.Transferrer {
+	return &wasiTransferrer{upstream, snapshotter}
+}
+
+type wasiTransferrer struct {
+	transfer.Transferrer
+	snapshotter string
+}
+
+func (t *wasiTransferrer) Transfer(ctx context.Context, source, destination any, opts ...transfer.Opt) error {
+	// A transfer that unpacks nothing is to stay one.
+	if store, ok := destination.(*image.Store); ok && len(store.UnpackPlatforms()) > 0 {
+		destination = &wasiStore{store, t.snapshotter}
+	}
+	return t.Transferrer.Transfer(ctx, source, destination, opts...)
+}
+
+// wasiStore is an image store with more to unpack.
+type wasiStore struct {
+	*image.Store
+	snapshotter string
+}
+
+func (s *wasiStore) UnpackPlatforms() []transfer.UnpackConfiguration {
+	all := s.Store.UnpackPlatforms()
+	for _, p := range WASIPlatforms {
+		all = append(all, transfer.UnpackConfiguration{Platform: p, Snapshotter: s.snapshotter})
+	}
+	return all
+}
