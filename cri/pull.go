@@ -41,14 +41,18 @@ func (t *wasiTransferrer) Transfer(ctx context.Context, source, destination any,
 	return t.Transferrer.Transfer(ctx, source, destination, opts...)
 }
 
+// imageStore is embedded under this name, as its own would hide its method
+// Store.
+type imageStore = image.Store
+
 // wasiStore is an image store with more to unpack.
 type wasiStore struct {
-	*image.Store
+	*imageStore
 	snapshotter string
 }
 
 func (s *wasiStore) UnpackPlatforms() []transfer.UnpackConfiguration {
-	all := s.Store.UnpackPlatforms()
+	all := s.imageStore.UnpackPlatforms()
 	for _, p := range WASIPlatforms {
 		all = append(all, transfer.UnpackConfiguration{Platform: p, Snapshotter: s.snapshotter})
 	}
