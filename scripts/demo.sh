@@ -324,8 +324,10 @@ time_pod() {
 # median FILE, of microseconds
 median() { milliseconds "$(sort -n "$1" | awk '{ t[NR] = $1 } END { print t[int((NR + 1) / 2)] }')"; }
 
+filesystem() { df --output=fstype "$dir" | tail -n 1; }
+
 show_times() {
-	step "Time of a pod, one at a time, medians of $rounds ($(stat -f -c %T "$dir"), host network)"
+	step "Time of a pod, one at a time, medians of $rounds ($(filesystem), host network)"
 	local n
 	for ((n = 0; n < rounds; n++)); do
 		time_pod wasm "$repository/sleep:latest"

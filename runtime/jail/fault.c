@@ -202,20 +202,15 @@ static void block_signals(sigset_t *old)
 	pthread_sigmask(SIG_SETMASK, &set, old);
 }
 
-// jail_start_thread makes a thread for the life of the process. It and the
-// threads that it makes take no signals but faults and the kill: all others
-// are for Go's threads.
-const char *jail_start_thread(void *(*main)(void *), void *arg)
+// It and the threads that it makes take no signals but faults and the kill:
+// all others are for Go's threads.
+int jail_make_thread(pthread_t *thread, void *(*main)(void *), void *arg)
 {
-	pthread_t thread;
 	sigset_t old;
 	block_signals(&old);
-	int err = pthread_create(&thread, NULL, main, arg);
+	int err = pthread_create(thread, NULL, main, arg);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (err != 0)
-		return "no thread for the engine";
-	pthread_detach(thread);
-	return NULL;
+	return err;
 }
 
 static _Atomic int keepalive_up;
@@ -258,9 +253,10 @@ static void *keepalive_thread(void *module)
 
 static const char *start_keepalive(const void *module)
 {
-	const char *err = jail_start_thread(keepalive_thread, (void *)module);
-	if (err != NULL)
-		return err;
+	pthread_t thread;
+	if (jail_make_thread(&thread, keepalive_thread, (void *)module) != 0)
+		return "no thread for the keep-alive guest";
+	pthread_detach(thread);
 	while (keepalive_up == 0)
 		jail_futex_wait(&keepalive_up, 0);
 	return keepalive_up == 1 ? NULL : "the keep-alive guest ended";
@@ -283,9 +279,11 @@ const char *jail_signals_init(const void *keepalive)
 	for (size_t i = 0; i < 3; i++)
 		sigaction(faults[i], NULL, &go_action[faults[i]]);
 	sem_init(&crashed, 0, 0);
-	const char *err = jail_start_thread(report_crash, NULL);
-	if (err == NULL)
-		err = start_keepalive(keepalive);
+	pthread_t thread;
+	if (jail_make_thread(&thread, report_crash, NULL) != 0)
+		return "no thread to report crashes";
+	pthread_detach(thread);
+	const char *err = start_keepalive(keepalive);
 	if (err != NULL)
 		return err;
 	for (size_t i = 0; i < 3; i++)

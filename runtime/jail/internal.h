@@ -57,7 +57,8 @@ extern __thread struct jail *jail_self;
 
 // fault.c
 const char *jail_signals_init(const void *keepalive);
-const char *jail_start_thread(void *(*main)(void *), void *arg);
+// A thread that is no guest; it takes no signals. Returns an error number.
+int jail_make_thread(pthread_t *thread, void *(*main)(void *), void *arg);
 
 // event.c
 void jail_post(struct jail *j, int events);
@@ -71,7 +72,17 @@ int jail_drop_privileges(struct jail *j);
 // Each returns NULL, or what failed.
 const char *jail_seccomp(void); // for the calling thread and those it makes
 const char *jail_spawner_init(void);
+
+// thread.c, spawn.c
+void *jail_thread_main(void *jail);
+size_t jail_stack_size(const struct jail_spec *spec);
+void jail_spawn(struct jail *j);
 const char *jail_isolate_init(void);
+
+// root.c
+extern int jail_template_ns; // fd in the process's table
+const char *jail_root_init(void);
+int jail_enter_root(struct jail *j);
 
 // jail_fail records the errno and the failed step; returns -1.
 int jail_fail(struct jail *j, const char *step, const char *path);

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Making, starting, ending and reaping a guest thread.
+// The life of a guest thread: its stacks, its phases, its end.
 
 #include "internal.h"
 
 #include <errno.h>
-#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,20 +49,20 @@ static size_t sigstack_size(void)
 	return (4 * frame + (32 << 10) + 4095) & ~(size_t)4095;
 }
 
-static size_t stack_size(const struct jail_spec *spec)
+size_t jail_stack_size(const struct jail_spec *spec)
 {
 	return spec->module == NULL ? PARKED_STACK : (spec->stack_size + 4095) & ~(size_t)4095;
 }
 
 static size_t region_size(const struct jail_spec *spec)
 {
-	return 4096 + sigstack_size() + GUARD_SIZE + stack_size(spec);
+	return 4096 + sigstack_size() + GUARD_SIZE + jail_stack_size(spec);
 }
 
 // [page that guards the signal stack][signal stack][guard, its top the reserve][stack]
 static int map_stack(struct jail *j)
 {
-	size_t sig = sigstack_size(), stack = stack_size(j->spec);
+	size_t sig = sigstack_size(), stack = jail_stack_size(j->spec);
 	j->region = mmap(NULL, region_size(j->spec), PROT_NONE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
 	if (j->region == MAP_FAILED)
@@ -115,7 +114,7 @@ static void park(struct jail *j)
 	j->result.ending = JAIL_END_KILLED;
 }
 
-static void *thread_main(void *arg)
+void *jail_thread_main(void *arg)
 {
 	struct jail *j = arg;
 	j->tid = (int)syscall(SYS_gettid);
@@ -139,71 +138,6 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-// Guest threads are made by one thread, the spawner, from which they inherit
-// the seccomp filter, no_new_privs and the signal mask: installing a filter on
-// each would cost every start 150 us.
-static pthread_mutex_t spawn_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t spawn_wanted = PTHREAD_COND_INITIALIZER;
-static struct jail *spawn_first, **spawn_last = &spawn_first;
-
-static int make_thread(struct jail *j)
-{
-	pthread_attr_t attr;
-	int err = pthread_attr_init(&attr);
-	if (err != 0)
-		return err;
-	err = pthread_attr_setstack(&attr, j->stack, stack_size(j->spec));
-	if (err == 0)
-		err = pthread_create(&j->thread, &attr, thread_main, j);
-	pthread_attr_destroy(&attr);
-	return err;
-}
-
-static struct jail *next_to_spawn(void)
-{
-	pthread_mutex_lock(&spawn_lock);
-	while (spawn_first == NULL)
-		pthread_cond_wait(&spawn_wanted, &spawn_lock);
-	struct jail *j = spawn_first;
-	spawn_first = j->next;
-	if (spawn_first == NULL)
-		spawn_last = &spawn_first;
-	pthread_mutex_unlock(&spawn_lock);
-	return j;
-}
-
-static sem_t spawner_ready;
-
-static void *spawner(void *err_out)
-{
-	const char **err = err_out;
-	*err = jail_seccomp();
-	int ok = *err == NULL;
-	sem_post(&spawner_ready); // err is gone after this
-	while (ok) {
-		struct jail *j = next_to_spawn();
-		int code = make_thread(j);
-		j->spawned = code == 0;
-		if (code != 0) {
-			errno = code;
-			jail_fail(j, "make a thread", NULL);
-			jail_post(j, JAIL_EV_EXITED);
-		}
-	}
-	return NULL;
-}
-
-const char *jail_spawner_init(void)
-{
-	sem_init(&spawner_ready, 0, 0);
-	const char *err;
-	if (jail_start_thread(spawner, &err) != NULL)
-		return "no thread to make guests";
-	while (sem_wait(&spawner_ready) != 0)
-		;
-	return err;
-}
-
 struct jail *jail_create(uint64_t id, const struct jail_spec *spec)
 {
 	struct jail *j = calloc(1, sizeof(*j));
@@ -216,11 +150,7 @@ struct jail *jail_create(uint64_t id, const struct jail_spec *spec)
 		free(j);
 		return NULL;
 	}
-	pthread_mutex_lock(&spawn_lock);
-	*spawn_last = j;
-	spawn_last = &j->next;
-	pthread_cond_signal(&spawn_wanted);
-	pthread_mutex_unlock(&spawn_lock);
+	jail_spawn(j);
 	return j;
 }
 
