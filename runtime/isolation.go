@@ -69,7 +69,7 @@ func environment(p *specs.Process) []string {
 	if p.Cwd == "" {
 		return p.Env
 	}
-	return append(p.Env[:len(p.Env):len(p.Env)], "PWD="+p.Cwd)
+	return append(slices.Clip(p.Env), "PWD="+p.Cwd)
 }
 
 // capabilityBits maps CAP_CHOWN and so on to its number.

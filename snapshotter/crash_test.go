@@ -14,6 +14,7 @@ import (
 
 	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
 )
 
 // The environment of the process that dies.
@@ -36,7 +37,7 @@ var crashOperations = map[string]func(context.Context, snapshots.Snapshotter) er
 func crash(op string) {
 	atPoint = func(p point) {
 		if string(p) == os.Getenv(crashPoint) {
-			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			_ = unix.Kill(os.Getpid(), unix.SIGKILL)
 			select {}
 		}
 	}
