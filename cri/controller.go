@@ -49,6 +49,7 @@ type Config struct {
 // Controller makes and holds the sandboxes.
 type Controller struct {
 	config Config
+	reason error // why there can be no sandboxes, or nil
 
 	mu        sync.Mutex
 	sandboxes map[string]*pod
@@ -61,10 +62,19 @@ func New(config Config) *Controller {
 	return &Controller{config: config, sandboxes: make(map[string]*pod)}
 }
 
+// NewWithout returns a controller that refuses every sandbox for a reason. One
+// controller that is missing would end upstream's whole CRI service.
+func NewWithout(reason error) *Controller {
+	return &Controller{reason: reason}
+}
+
 // Create notes what the sandbox is to be.
 //
-// Errors: AlreadyExists; InvalidArgument.
+// Errors: AlreadyExists; InvalidArgument; Unavailable.
 func (c *Controller) Create(_ context.Context, info sandbox.Sandbox, opts ...sandbox.CreateOpt) error {
+	if c.reason != nil {
+		return fmt.Errorf("sandboxes of runtime %s did not start with the daemon: %w: %w", info.Runtime.Name, c.reason, errdefs.ErrUnavailable)
+	}
 	if err := identifiers.Validate(info.ID); err != nil {
 		return fmt.Errorf("sandbox id %q: %w", info.ID, err)
 	}

@@ -30,7 +30,7 @@ func init() {
 
 func initSandbox(ic *plugin.InitContext) (any, error) {
 	if _, err := ic.GetByID(WasmPlugin, RuntimeID); err != nil {
-		return nil, err
+		return cri.NewWithout(err), nil
 	}
 	upstream, err := ic.GetByID(plugins.CRIServicePlugin, "runtime")
 	if err != nil {

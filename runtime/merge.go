@@ -4,6 +4,7 @@ package runtime
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/containerd/containerd/v2/core/runtime"
 	"github.com/containerd/errdefs"
@@ -12,20 +13,44 @@ import (
 // Merge returns a task manager that makes the tasks of runtime Name with wasm
 // and all others with upstream, and finds both.
 func Merge(upstream runtime.PlatformRuntime, wasm *Manager) runtime.PlatformRuntime {
-	merged := &mergedRuntime{upstream, wasm}
-	// Introspection asks the task plugin about runtimes through this method.
-	if p, ok := upstream.(pluginInfoProvider); ok {
-		return &mergedRuntimeWithInfo{merged, p}
+	return withPluginInfo(upstream, &mergedRuntime{upstream, wasm})
+}
+
+// Without returns a task manager that is upstream's, but for an error that
+// gives the reason why there are no tasks of runtime Name.
+func Without(upstream runtime.PlatformRuntime, reason error) runtime.PlatformRuntime {
+	return withPluginInfo(upstream, &refusingRuntime{upstream, reason})
+}
+
+// refusingRuntime keeps Linux containers going where our runtime cannot work.
+type refusingRuntime struct {
+	runtime.PlatformRuntime
+	reason error
+}
+
+// Errors: Unavailable for runtime Name.
+func (r *refusingRuntime) Create(ctx context.Context, id string, opts runtime.CreateOpts) (runtime.Task, error) {
+	if opts.Runtime == Name {
+		return nil, fmt.Errorf("runtime %s did not start with the daemon: %w: %w", Name, r.reason, errdefs.ErrUnavailable)
 	}
-	return merged
+	return r.PlatformRuntime.Create(ctx, id, opts)
+}
+
+// withPluginInfo gives ours the method by which introspection asks upstream's
+// task plugin about runtimes.
+func withPluginInfo(upstream, ours runtime.PlatformRuntime) runtime.PlatformRuntime {
+	if p, ok := upstream.(pluginInfoProvider); ok {
+		return &runtimeWithInfo{ours, p}
+	}
+	return ours
 }
 
 type pluginInfoProvider interface {
 	PluginInfo(ctx context.Context, request any) (any, error)
 }
 
-type mergedRuntimeWithInfo struct {
-	*mergedRuntime
+type runtimeWithInfo struct {
+	runtime.PlatformRuntime
 	pluginInfoProvider
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	upstream "github.com/containerd/containerd/v2/core/runtime"
+	"github.com/containerd/log"
 	"github.com/containerd/plugin"
 
 	"github.com/containerd-wasm/containerd-wasm/plugins"
@@ -27,7 +28,9 @@ func decorateTask(r *plugin.Registration) error {
 		}
 		ours, err := ic.GetByID(plugins.WasmPlugin, plugins.RuntimeID)
 		if err != nil {
-			return nil, err
+			// Linux containers are to run all the same.
+			log.G(ic.Context).WithError(err).Errorf("no tasks of runtime %s", runtime.Name)
+			return runtime.Without(theirs, err), nil
 		}
 		return runtime.Merge(theirs, ours.(*runtime.Manager)), nil
 	}
