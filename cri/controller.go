@@ -73,7 +73,7 @@ func NewWithout(reason error) *Controller {
 // Errors: AlreadyExists; InvalidArgument; Unavailable.
 func (c *Controller) Create(_ context.Context, info sandbox.Sandbox, opts ...sandbox.CreateOpt) error {
 	if c.reason != nil {
-		return fmt.Errorf("sandboxes of runtime %s did not start with the daemon: %w: %w", info.Runtime.Name, c.reason, errdefs.ErrUnavailable)
+		return fmt.Errorf("sandboxes of runtime %s did not start with the daemon: %s: %w", info.Runtime.Name, c.reason.Error(), errdefs.ErrUnavailable)
 	}
 	if err := identifiers.Validate(info.ID); err != nil {
 		return fmt.Errorf("sandbox id %q: %w", info.ID, err)

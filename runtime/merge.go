@@ -31,7 +31,8 @@ type refusingRuntime struct {
 // Errors: Unavailable for runtime Name.
 func (r *refusingRuntime) Create(ctx context.Context, id string, opts runtime.CreateOpts) (runtime.Task, error) {
 	if opts.Runtime == Name {
-		return nil, fmt.Errorf("runtime %s did not start with the daemon: %w: %w", Name, r.reason, errdefs.ErrUnavailable)
+		// The reason's own class is about a configuration, not this request.
+		return nil, fmt.Errorf("runtime %s did not start with the daemon: %s: %w", Name, r.reason.Error(), errdefs.ErrUnavailable)
 	}
 	return r.PlatformRuntime.Create(ctx, id, opts)
 }
