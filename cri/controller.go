@@ -25,10 +25,12 @@ import (
 	"github.com/containerd/containerd/api/types"
 	"github.com/containerd/containerd/v2/core/sandbox"
 	"github.com/containerd/containerd/v2/pkg/identifiers"
+	ptypes "github.com/containerd/containerd/v2/pkg/protobuf/types"
 	"github.com/containerd/errdefs"
 	"github.com/containerd/platforms"
 	"github.com/containerd/typeurl/v2"
 	imagespec "github.com/opencontainers/image-spec/specs-go/v1"
+	"google.golang.org/protobuf/types/known/timestamppb"
 	criapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
@@ -44,6 +46,9 @@ type Config struct {
 	// UnprivilegedPorts lets pods with a network of their own listen below
 	// port 1024 without a capability; UnprivilegedICMP lets them ping.
 	UnprivilegedPorts, UnprivilegedICMP bool
+	// Metrics gives what the guests of a sandbox use, as a message that
+	// upstream's CRI service decodes.
+	Metrics func(ctx context.Context, id string) (*ptypes.Any, error)
 }
 
 // Controller makes and holds the sandboxes.
@@ -196,12 +201,16 @@ func (c *Controller) Shutdown(ctx context.Context, id string) error {
 	return nil
 }
 
-// Metrics of a sandbox are those of its containers: it runs nothing itself.
-func (c *Controller) Metrics(_ context.Context, id string) (*types.Metric, error) {
+// Metrics of a sandbox are those of its guests: it runs nothing itself.
+func (c *Controller) Metrics(ctx context.Context, id string) (*types.Metric, error) {
 	if _, err := c.get(id); err != nil {
 		return nil, err
 	}
-	return &types.Metric{ID: id}, nil
+	data, err := c.config.Metrics(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("metrics of sandbox %q: %w", id, err)
+	}
+	return &types.Metric{ID: id, Timestamp: timestamppb.Now(), Data: data}, nil
 }
 
 // Update takes note of nothing: no part of a sandbox that may change, such as

@@ -29,7 +29,8 @@ func init() {
 }
 
 func initSandbox(ic *plugin.InitContext) (any, error) {
-	if _, err := ic.GetByID(WasmPlugin, RuntimeID); err != nil {
+	manager, err := ic.GetByID(WasmPlugin, RuntimeID)
+	if err != nil {
 		return cri.NewWithout(err), nil
 	}
 	upstream, err := ic.GetByID(plugins.CRIServicePlugin, "runtime")
@@ -45,6 +46,7 @@ func initSandbox(ic *plugin.InitContext) (any, error) {
 		RuntimeType:       runtime.Name,
 		UnprivilegedPorts: *c.UnprivilegedPorts,
 		UnprivilegedICMP:  *c.UnprivilegedICMP,
+		Metrics:           manager.(*runtime.Manager).SandboxMetrics,
 	}), nil
 }
 

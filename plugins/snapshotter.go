@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/containerd/containerd/v2/plugins"
 	"github.com/containerd/errdefs"
+	"github.com/containerd/log"
 	"github.com/containerd/platforms"
 	"github.com/containerd/plugin"
 	"github.com/containerd/plugin/registry"
@@ -38,7 +40,18 @@ func init() {
 	})
 }
 
+// initSnapshotter fails as a plugin that is to be skipped: any other failure
+// of a snapshotter ends upstream's metadata store, and everything with it.
 func initSnapshotter(ic *plugin.InitContext) (any, error) {
+	s, err := newSnapshotter(ic)
+	if err != nil {
+		log.G(ic.Context).WithError(err).Error("no snapshotter wasm")
+		return nil, fmt.Errorf("%w: %w", err, plugin.ErrSkipPlugin)
+	}
+	return s, nil
+}
+
+func newSnapshotter(ic *plugin.InitContext) (snapshots.Snapshotter, error) {
 	config, ok := ic.Config.(*SnapshotterConfig)
 	if !ok {
 		return nil, errors.New("invalid configuration of the wasm snapshotter")

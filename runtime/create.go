@@ -49,7 +49,7 @@ func (m *Manager) newTask(ctx context.Context, k key, opts runtime.CreateOpts) (
 		module.Release()
 		return nil, err
 	}
-	t.key = k
+	t.key, t.sandbox = k, opts.SandboxID
 	return t, nil
 }
 

@@ -4,31 +4,66 @@ package runtime
 
 import (
 	"context"
+	"time"
 
 	"github.com/containerd/cgroups/v3"
 	v1 "github.com/containerd/cgroups/v3/cgroup1/stats"
 	v2 "github.com/containerd/cgroups/v3/cgroup2/stats"
+	"github.com/containerd/containerd/v2/pkg/namespaces"
 	ptypes "github.com/containerd/containerd/v2/pkg/protobuf/types"
 	"github.com/containerd/typeurl/v2"
 )
 
-// Stats gives the guest's CPU time and linear memory in the message that CRI,
-// the Prometheus collector and `ctr task metrics` decode on this host: that of
-// its cgroup version.
+// Stats gives the guest's CPU time and linear memory.
 func (t *task) Stats(context.Context) (*ptypes.Any, error) {
-	cpu, memory := t.guest.CPUTime(), t.guest.Memory()
+	return metrics(usage{cpu: t.guest.CPUTime(), memory: t.guest.Memory(), limit: t.limit, threads: 1})
+}
+
+// SandboxMetrics gives what the guests of a sandbox use together. It counts
+// those that ended until their tasks are deleted.
+func (m *Manager) SandboxMetrics(ctx context.Context, sandbox string) (*ptypes.Any, error) {
+	namespace, err := namespaces.NamespaceRequired(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	var guests []*task
+	for k, t := range m.tasks {
+		if t != nil && k.namespace == namespace && t.sandbox == sandbox {
+			guests = append(guests, t)
+		}
+	}
+	m.mu.Unlock()
+	var sum usage
+	for _, t := range guests {
+		sum.cpu += t.guest.CPUTime()
+		sum.memory += t.guest.Memory()
+		sum.threads++
+	}
+	return metrics(sum)
+}
+
+type usage struct {
+	cpu           time.Duration
+	memory, limit uint64 // bytes; limit 0: none
+	threads       uint64
+}
+
+// metrics makes the message that CRI, the Prometheus collector and `ctr task
+// metrics` decode on this host: that of its cgroup version.
+func metrics(u usage) (*ptypes.Any, error) {
 	var m any
 	if cgroups.Mode() == cgroups.Unified {
 		m = &v2.Metrics{
-			Pids:   &v2.PidsStat{Current: 1},
-			CPU:    &v2.CPUStat{UsageUsec: uint64(cpu.Microseconds()), UserUsec: uint64(cpu.Microseconds())},
-			Memory: &v2.MemoryStat{Usage: memory, UsageLimit: t.limit, Anon: memory},
+			Pids:   &v2.PidsStat{Current: u.threads},
+			CPU:    &v2.CPUStat{UsageUsec: uint64(u.cpu.Microseconds()), UserUsec: uint64(u.cpu.Microseconds())},
+			Memory: &v2.MemoryStat{Usage: u.memory, UsageLimit: u.limit, Anon: u.memory},
 		}
 	} else {
 		m = &v1.Metrics{
-			Pids:   &v1.PidsStat{Current: 1},
-			CPU:    &v1.CPUStat{Usage: &v1.CPUUsage{Total: uint64(cpu), User: uint64(cpu)}, Throttling: &v1.Throttle{}},
-			Memory: &v1.MemoryStat{Usage: &v1.MemoryEntry{Usage: memory, Limit: t.limit}, TotalRSS: memory, RSS: memory},
+			Pids:   &v1.PidsStat{Current: u.threads},
+			CPU:    &v1.CPUStat{Usage: &v1.CPUUsage{Total: uint64(u.cpu), User: uint64(u.cpu)}, Throttling: &v1.Throttle{}},
+			Memory: &v1.MemoryStat{Usage: &v1.MemoryEntry{Usage: u.memory, Limit: u.limit}, TotalRSS: u.memory, RSS: u.memory},
 		}
 	}
 	return typeurl.MarshalAnyToProto(m)

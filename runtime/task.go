@@ -23,6 +23,7 @@ import (
 type task struct {
 	manager *Manager
 	key     key
+	sandbox string // id, or empty
 	io      runtime.IO
 	limit   uint64 // bytes of linear memory, 0: none
 	guest   *jail.Guest

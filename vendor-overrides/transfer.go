@@ -32,7 +32,7 @@ func decorateTransfer(r *plugin.Registration) error {
 	add(platforms.FormatAll(erofs), "erofs", "erofs", true)
 	// Images of modules are built for the host's platform or one of WASI's.
 	for _, platform := range append([]imagespec.Platform{host}, cri.WASIPlatforms...) {
-		add(platforms.Format(platform), plugins.Wasm, defaults.DefaultDiffer, false)
+		add(platforms.Format(platform), plugins.Wasm, defaults.DefaultDiffer, true)
 	}
 	initUpstream := r.InitFn
 	r.InitFn = func(ic *plugin.InitContext) (any, error) {

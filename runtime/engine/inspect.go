@@ -20,6 +20,9 @@ func inspect(module []byte, r rules) error {
 		return refusal{explainInvalid(module, err)}
 	}
 	defer ast.Release()
+	if err := binary.CheckFunctions(module); err != nil {
+		return refusal{err}
+	}
 	if err := checkImports(module, r); err != nil {
 		return err
 	}

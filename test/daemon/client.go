@@ -36,6 +36,9 @@ func (d *Daemon) connect(ctx context.Context) error {
 	d.mu.Lock()
 	d.client, d.cri = client, conn
 	d.mu.Unlock()
+	if d.options.noCRI {
+		return nil
+	}
 	for {
 		_, err := criapi.NewRuntimeServiceClient(conn).Status(ctx, &criapi.StatusRequest{})
 		if err == nil {

@@ -4,12 +4,18 @@ package daemon
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
+
+// ctrTimeout ends a command that hangs, long before go test ends everything: the
+// largest module that tests run takes a minute to compile.
+const ctrTimeout = 3 * time.Minute
 
 // Output is what a command wrote and returned.
 type Output struct {
@@ -26,7 +32,9 @@ func (d *Daemon) Ctr(t testing.TB, args ...string) Output {
 // CtrWithInput runs bin/ctr in namespace d.Name with the given standard input.
 func (d *Daemon) CtrWithInput(t testing.TB, input string, args ...string) Output {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), filepath.Join(d.bin, "ctr"),
+	ctx, cancel := context.WithTimeout(t.Context(), ctrTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(d.bin, "ctr"),
 		append([]string{"--address", d.Address, "--namespace", d.Name}, args...)...)
 	cmd.Stdin = strings.NewReader(input)
 	return output(t, cmd, d.environ())

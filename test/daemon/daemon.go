@@ -71,6 +71,7 @@ type options struct {
 	toml   string
 	bridge bool
 	tmpfs  bool
+	noCRI  bool
 }
 
 // Option changes the daemon.
@@ -81,6 +82,9 @@ func WithTOML(lines string) Option { return func(o *options) { o.toml += lines +
 
 // WithBridge gives pods a network: a bridge with a subnet of its own.
 func WithBridge() Option { return func(o *options) { o.bridge = true } }
+
+// WithoutCRI does not wait for CRI, which a mistake in the configuration disables.
+func WithoutCRI() Option { return func(o *options) { o.noCRI = true } }
 
 // WithTmpfs puts the root and state directories on a tmpfs, where fsync costs
 // nothing.
