@@ -118,12 +118,12 @@ func (c *Controller) get(id string) (*pod, error) {
 //
 // Errors: NotFound; FailedPrecondition: it was started before; otherwise what
 // could not be made. The sandbox is then gone, as CRI expects.
-func (c *Controller) Start(_ context.Context, id string) (_ sandbox.ControllerInstance, retErr error) {
+func (c *Controller) Start(ctx context.Context, id string) (sandbox.ControllerInstance, error) {
 	p, err := c.get(id)
 	if err != nil {
 		return sandbox.ControllerInstance{}, err
 	}
-	if err := p.start(c.config); err != nil {
+	if err := p.start(ctx, c.config); err != nil {
 		if !errdefs.IsFailedPrecondition(err) {
 			c.forget(id)
 		}
@@ -232,7 +232,7 @@ type pod struct {
 	exitedAt  time.Time // zero: not over
 }
 
-func (p *pod) start(config Config) error {
+func (p *pod) start(ctx context.Context, config Config) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.thread != nil {
@@ -245,7 +245,7 @@ func (p *pod) start(config Config) error {
 	if err := makeFiles(config.Root, p.id, p.config); err != nil {
 		return err
 	}
-	if p.thread, err = jail.New(spec); err != nil {
+	if p.thread, err = jail.New(ctx, spec); err != nil {
 		return fmt.Errorf("a thread to hold the pod's namespaces: %w", err)
 	}
 	p.createdAt = time.Now()

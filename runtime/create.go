@@ -29,13 +29,13 @@ func (m *Manager) newTask(ctx context.Context, k key, opts runtime.CreateOpts) (
 	if js.Mounts, err = guestMounts(spec.Mounts); err != nil {
 		return nil, err
 	}
-	root, err := openRootfs(filepath.Join(m.config.State, k.namespace+"-"+k.id), spec.Root, opts.Rootfs)
+	root, err := openRootfs(filepath.Join(m.config.State, k.namespace, k.id), spec.Root, opts.Rootfs)
 	if err != nil {
 		return nil, err
 	}
 	// The guest has a mount of its own by the time this one goes away.
 	defer root.release(ctx)
-	js.Rootfs, js.RootfsReadonly = root.path, spec.Root.Readonly || root.readonly
+	js.Rootfs, js.RootfsReadonly, js.RootfsSealed = root.path, spec.Root.Readonly || root.readonly, root.readonly
 	module, err := m.loadEntrypoint(ctx, js, spec, root)
 	if err != nil {
 		return nil, err
@@ -55,15 +55,15 @@ func (m *Manager) newTask(ctx context.Context, k key, opts runtime.CreateOpts) (
 
 // newGuest takes over module if it succeeds.
 func (m *Manager) newGuest(ctx context.Context, js *jail.Spec, module *engine.Module, rio runtime.IO) (*task, error) {
-	stdio, stdin, err := openStdio(ctx, rio)
+	stdio, stdin, err := openStdio(rio)
 	if err != nil {
 		return nil, err
 	}
 	js.Module, js.Stdio = module.AST(), stdio
-	guest, err := jail.New(js)
+	guest, err := jail.New(ctx, js)
 	stdin.opened()
 	if err != nil {
-		stdin.Close()
+		stdin.end()
 		return nil, err
 	}
 	return &task{
@@ -74,7 +74,7 @@ func (m *Manager) newGuest(ctx context.Context, js *jail.Spec, module *engine.Mo
 		stdin:   stdin,
 		done:    make(chan struct{}),
 		cleanup: func() {
-			stdin.Close()
+			stdin.end()
 			module.Release()
 		},
 	}, nil

@@ -105,25 +105,26 @@ func covering(mounts []jail.Mount, name string) (found *jail.Mount, inside strin
 	return found, inside
 }
 
-// openRegular does not wait, as opening a FIFO or a device could.
+// openRegular opens nothing but a regular file: a FIFO would make it wait, and
+// a device can do anything.
 func openRegular(dir int, name, display string, resolve uint64) (*os.File, error) {
-	fd, err := unix.Openat2(dir, name, &unix.OpenHow{
-		Flags:   unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC,
-		Resolve: resolve,
-	})
+	fd, err := unix.Openat2(dir, name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: resolve})
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: display, Err: err}
 	}
-	f := os.NewFile(uintptr(fd), display)
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("entrypoint %q is not a regular file: %w", display, errdefs.ErrInvalidArgument)
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, &fs.PathError{Op: "stat", Path: display, Err: err}
 	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return nil, fmt.Errorf("entrypoint %q is not a regular file: %w", display, errdefs.ErrInvalidArgument)
+	}
+	opened, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", fd), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		f.Close()
-		return nil, err
+		return nil, &fs.PathError{Op: "open", Path: display, Err: err}
 	}
-	return f, nil
+	return os.NewFile(uintptr(opened), display), nil
 }
 
 // describeModules says which modules the root has, for an error message. It

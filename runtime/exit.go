@@ -17,6 +17,10 @@ const (
 	exitTrap       = 134 // as a native program that ends by abort(3)
 	exitNotStarted = 128 // as CRI reports a container that could not start
 	exitSignal     = 128 // plus the signal
+
+	// exitMask is what of an exit code there is room for (wait(2)); clients
+	// take it for a small number.
+	exitMask = 0xff
 )
 
 // exitStatus is the exit code that clients see, and whether the guest died of
@@ -30,7 +34,7 @@ func exitStatus(r *jail.Result, signal uint32, limit uint64) (status uint32, oom
 	case diedOfMemory(r, limit):
 		return exitSignal + uint32(unix.SIGKILL), true
 	case r.Ending == jail.Exited:
-		return r.Code, false
+		return r.Code & exitMask, false
 	default:
 		return exitTrap, false
 	}

@@ -22,6 +22,7 @@ func TestExitStatus(t *testing.T) {
 	}{
 		{desc: "returned", result: jail.Result{Ending: jail.Exited}, want: 0},
 		{desc: "proc_exit", result: jail.Result{Ending: jail.Exited, Code: 42}, want: 42},
+		{desc: "proc_exit with more than a byte", result: jail.Result{Ending: jail.Exited, Code: 0xffffffff}, want: 255},
 		{desc: "trap", result: jail.Result{Ending: jail.Trapped}, want: 134},
 		{desc: "stack overflow", result: jail.Result{Ending: jail.Overflowed}, want: 134},
 		{desc: "SIGKILL", result: jail.Result{Ending: jail.Killed}, signal: uint32(unix.SIGKILL), want: 137},

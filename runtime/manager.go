@@ -4,9 +4,7 @@ package runtime
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"sync"
 
@@ -77,24 +75,18 @@ func NewManager(ctx context.Context, config Config, e *engine.Engine, publisher 
 	}, nil
 }
 
-// Bounds of Config.StackSize: the smallest runs hello programs, the largest
-// is far from what address space there is for 10,000 guests.
+// Bounds of Config.StackSize: the smallest has room for isolating the thread,
+// the largest for a few thousand guests in 47 bits of address space.
 const (
-	minStack = 64 << 10
+	minStack = 256 << 10
 	maxStack = 1 << 30
 )
 
 // resetState empties the state directory. Mounts in it are the leftovers of a
 // daemon that died between mounting a root and cloning it.
 func resetState(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := mount.UnmountRecursive(dir, 0); err != nil {
 		return err
-	}
-	for _, e := range entries {
-		if err := mount.UnmountRecursive(dir+"/"+e.Name(), 0); err != nil {
-			return err
-		}
 	}
 	if err := os.RemoveAll(dir); err != nil {
 		return err

@@ -23,7 +23,9 @@ const maxProtected = 16
 // read-only mount of itself, which holds for everybody.
 func protectModules(js *jail.Spec, root *rootfs) error {
 	const dacOverride = 1 // CAP_DAC_OVERRIDE, linux/capability.h
-	if !root.flat || js.RootfsReadonly || js.Caps&(1<<dacOverride) == 0 {
+	// What was mounted here is of a snapshotter that copies before a write. A
+	// directory of the client's may be one of ours, mounted.
+	if root.mounted != "" || js.RootfsReadonly || js.Caps&(1<<dacOverride) == 0 {
 		return nil
 	}
 	shared, err := snapshotter.SharedModules(root.path, maxProtected)

@@ -38,7 +38,7 @@ func openRootfs(target string, root *specs.Root, mounts []mount.Mount) (*rootfs,
 	case len(mounts) == 1 && mounts[0].Type == "bind" && mounts[0].Target == "":
 		return &rootfs{path: mounts[0].Source, flat: true, readonly: slices.Contains(mounts[0].Options, "ro")}, nil
 	}
-	if err := os.Mkdir(target, 0o700); err != nil {
+	if err := os.MkdirAll(target, 0o700); err != nil {
 		return nil, fmt.Errorf("a mount point for the root file system: %w", err)
 	}
 	if err := mount.All(mounts, target); err != nil {

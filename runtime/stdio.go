@@ -3,17 +3,15 @@
 package runtime
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/url"
 	"os"
-	"sync"
-	"syscall"
 
 	"github.com/containerd/containerd/v2/core/runtime"
 	"github.com/containerd/errdefs"
-	"github.com/containerd/fifo"
 	"golang.org/x/sys/unix"
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
@@ -22,7 +20,7 @@ import (
 // openStdio turns what a client asks for into files of the guest.
 //
 // Errors: InvalidArgument; NotImplemented: a terminal, or a logger binary.
-func openStdio(ctx context.Context, rio runtime.IO) (files [3]jail.File, stdin *stdinRelay, err error) {
+func openStdio(rio runtime.IO) (files [3]jail.File, stdin *stdinRelay, err error) {
 	if rio.Terminal {
 		return files, nil, fmt.Errorf("a terminal: runtime %s does not support it: %w", Name, errdefs.ErrNotImplemented)
 	}
@@ -31,7 +29,7 @@ func openStdio(ctx context.Context, rio runtime.IO) (files [3]jail.File, stdin *
 			return files, nil, err
 		}
 	}
-	stdin, err = relayStdin(ctx, rio.Stdin)
+	stdin, err = relayStdin(rio.Stdin)
 	if stdin != nil {
 		files[0] = stdin.file()
 	}
@@ -62,36 +60,58 @@ func output(uri string) (jail.File, error) {
 
 // stdinRelay copies the client's FIFO into a pipe that the guest reads. The
 // guest cannot read the FIFO itself: it would see its end before the client
-// has opened it, and could not be told of CloseIO.
+// has opened it.
 type stdinRelay struct {
-	guest *os.File // the guest opens its own, by path
-	pipe  *os.File
-	fifo  io.ReadCloser
-	once  sync.Once
+	guest  *os.File // the guest opens its own, by path
+	pipe   *os.File
+	fifo   *os.File
+	holder *os.File // keeps the FIFO from ending before CloseIO
 }
 
 // relayStdin returns nil for a guest without stdin.
-func relayStdin(ctx context.Context, path string) (*stdinRelay, error) {
+//
+// Errors: NotFound, InvalidArgument: no FIFO.
+func relayStdin(path string) (_ *stdinRelay, err error) {
 	if path == "" {
 		return nil, nil
 	}
-	// Opens in the background: the client may come later.
-	f, err := fifo.OpenFifo(context.WithoutCancel(ctx), path, syscall.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, fmt.Errorf("opening stdin %q: %w", path, err)
+	s := &stdinRelay{}
+	defer func() {
+		if err != nil {
+			s.end()
+		}
+	}()
+	// Neither waits: a reader need not have a writer, and then there is one.
+	if s.fifo, err = openFIFO(path, unix.O_RDONLY); err != nil {
+		return nil, err
 	}
-	r, w, err := os.Pipe()
-	if err != nil {
-		f.Close()
+	if s.holder, err = openFIFO(path, unix.O_WRONLY); err != nil {
+		return nil, err
+	}
+	if s.guest, s.pipe, err = os.Pipe(); err != nil {
 		return nil, fmt.Errorf("a pipe for stdin: %w", err)
 	}
-	s := &stdinRelay{guest: r, pipe: w, fifo: f}
 	go func() {
-		// It ends with the client, with CloseIO, or with the guest.
-		_, _ = io.Copy(w, f)
-		s.Close()
+		// It ends with the client's and our writing end, or with the guest.
+		_, _ = io.Copy(s.pipe, s.fifo)
+		s.pipe.Close()
 	}()
 	return s, nil
+}
+
+func openFIFO(path string, mode int) (*os.File, error) {
+	f, err := os.OpenFile(path, mode|unix.O_NONBLOCK, 0)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("stdin %q: no such FIFO: %w", path, errdefs.ErrNotFound)
+	case err != nil:
+		return nil, fmt.Errorf("opening stdin: %w", err)
+	}
+	if info, err := f.Stat(); err != nil || info.Mode()&fs.ModeNamedPipe == 0 {
+		f.Close()
+		return nil, fmt.Errorf("stdin %q is not a FIFO: %w", path, errdefs.ErrInvalidArgument)
+	}
+	return f, nil
 }
 
 // file is how a guest opens its end: /proc/self is this process for it.
@@ -107,13 +127,21 @@ func (s *stdinRelay) opened() {
 	}
 }
 
-// Close ends the guest's input. A nil relay has none.
-func (s *stdinRelay) Close() {
+// CloseIO lets the input end once the client has closed it: what is in the FIFO
+// still reaches the guest. A nil relay has none.
+func (s *stdinRelay) CloseIO() {
+	if s != nil {
+		s.holder.Close()
+	}
+}
+
+// end is for a guest that is gone.
+func (s *stdinRelay) end() {
 	if s == nil {
 		return
 	}
-	s.once.Do(func() {
-		s.fifo.Close()
-		s.pipe.Close()
-	})
+	// A nil file answers with an error.
+	for _, f := range []*os.File{s.holder, s.fifo, s.pipe, s.guest} {
+		f.Close()
+	}
 }

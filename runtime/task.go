@@ -186,7 +186,7 @@ func (t *task) Pids(context.Context) ([]runtime.ProcessInfo, error) {
 
 // CloseIO ends the guest's stdin.
 func (t *task) CloseIO(context.Context) error {
-	t.stdin.Close()
+	t.stdin.CloseIO()
 	return nil
 }
 

@@ -28,6 +28,9 @@ func compileModule(r rules) error {
 	if module, err = binary.Strip(module, binary.CompiledSection); err != nil {
 		return refusal{err}
 	}
+	if module, err = binary.Confine(module); err != nil {
+		return refusal{err}
+	}
 	if err := inspect(module, r); err != nil {
 		return err
 	}

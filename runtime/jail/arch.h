@@ -5,7 +5,7 @@
 //
 // x86-64 has a trap flag: the thread takes SIGTRAP after each instruction.
 // arm64 has none that user space can set: the sender sends again and again
-// (jail.go), and one of those signals finds the thread in guest code.
+// (guest.go), and one of those signals finds the thread in guest code.
 #pragma once
 
 #include <stdbool.h>
@@ -13,7 +13,6 @@
 #include <ucontext.h>
 
 #if defined(__x86_64__)
-#define JAIL_CAN_STEP 1
 #define TRAP_FLAG 0x100
 static inline uintptr_t context_pc(const ucontext_t *u)
 {
@@ -27,7 +26,6 @@ static inline void context_step(ucontext_t *u, bool on)
 		u->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
 }
 #elif defined(__aarch64__)
-#define JAIL_CAN_STEP 0
 static inline uintptr_t context_pc(const ucontext_t *u)
 {
 	return (uintptr_t)u->uc_mcontext.pc;

@@ -63,7 +63,7 @@ func BenchmarkParked(b *testing.B) {
 		b.Run(bc.name, func(b *testing.B) {
 			spec(b, "hello") // for its privilege check
 			for b.Loop() {
-				g, err := New(&bc.spec)
+				g, err := New(b.Context(), &bc.spec)
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -83,7 +83,7 @@ func BenchmarkKill(b *testing.B) {
 			blocked(b, s)
 			for b.Loop() {
 				b.StopTimer()
-				g, err := New(s)
+				g, err := New(b.Context(), s)
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -99,7 +99,7 @@ func BenchmarkKill(b *testing.B) {
 }
 
 func runOnce(b *testing.B, s *Spec) Result {
-	g, err := New(s)
+	g, err := New(b.Context(), s)
 	if err != nil {
 		b.Fatal(err)
 	}

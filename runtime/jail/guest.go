@@ -7,18 +7,15 @@ package jail
 import "C"
 
 import (
+	"context"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
 	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
 )
-
-// startWait is how long Start waits for a module to be instantiated. Longer
-// takes only a module whose start function does not return, which is guest
-// code that runs: it counts as started.
-const startWait = time.Second
 
 // Guest is one jailed thread: of a guest, or a parked one that only holds
 // namespaces. It ends by itself or by Kill; nothing else need be called.
@@ -37,12 +34,13 @@ type Guest struct {
 }
 
 // New makes the thread of a guest, isolates it as spec says and leaves it
-// waiting for Start. The module must stay loaded until Done.
+// waiting for Start. The module must stay loaded until Done. If ctx ends before
+// the guest is isolated, it never will be.
 //
 // Errors name the failed step and path. NotFound: a path does not exist;
 // PermissionDenied; ResourceExhausted: no thread or no memory for its stack;
 // InvalidArgument: a malformed spec.
-func New(spec *Spec) (*Guest, error) {
+func New(ctx context.Context, spec *Spec) (*Guest, error) {
 	if errInit != nil {
 		return nil, errInit
 	}
@@ -66,7 +64,12 @@ func New(spec *Spec) (*Guest, error) {
 		order.free()
 		return nil, fmt.Errorf("no thread for the guest: %w: %w", err, errdefs.ErrResourceExhausted)
 	}
-	<-g.created
+	select {
+	case <-g.created:
+	case <-ctx.Done():
+		g.Kill()
+		<-g.done
+	}
 	select {
 	case <-g.done:
 		return nil, g.result.err()
@@ -98,9 +101,9 @@ func (g *Guest) reap() {
 	unregister(g)
 	g.order.free()
 	g.result = newResult(&r)
+	close(g.done) // first: whoever sees one of the others looks whether it is over
 	closeOnce(g.created)
 	closeOnce(g.started)
-	close(g.done)
 }
 
 // closeOnce closes a channel that only the caller's goroutine ever closes.
@@ -118,13 +121,7 @@ func closeOnce(c chan struct{}) {
 // cannot be instantiated; the guest is then over.
 func (g *Guest) Start() error {
 	g.withC(func(c *C.struct_jail) { C.jail_start(c) })
-	wait := time.NewTimer(startWait)
-	defer wait.Stop()
-	select {
-	case <-g.started:
-	case <-wait.C:
-		return nil
-	}
+	<-g.started
 	select {
 	case <-g.done:
 		if g.result.Ending == NotStarted {
@@ -141,10 +138,10 @@ func (g *Guest) Kill() {
 	g.insist.Do(func() { go g.keepKilling() })
 }
 
-// keepKilling sends the signal again until the guest is gone: it may be in a
-// long host call, or have been between two instructions that matter.
+// keepKilling sends the signal again until the guest is gone: the first one
+// only makes its host calls fail (fault.c).
 func (g *Guest) keepKilling() {
-	for i := 0; ; i++ {
+	for i := range math.MaxInt {
 		select {
 		case <-g.done:
 			return
@@ -152,6 +149,16 @@ func (g *Guest) keepKilling() {
 			g.withC(func(c *C.struct_jail) { C.jail_kill(c) })
 		}
 	}
+}
+
+// killInterval is the time before the kill is sent again: short at first, and
+// never in step with what a guest does; long for one whose thread the kernel
+// does not let run.
+func killInterval(i int) time.Duration {
+	if i >= 50 {
+		return 20 * time.Millisecond
+	}
+	return time.Millisecond + time.Duration(i*7919%1000)*time.Microsecond
 }
 
 // withC calls f with the thread while it cannot be reaped.

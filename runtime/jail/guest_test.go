@@ -31,6 +31,8 @@ func TestGuestEndsOnItsOwn(t *testing.T) {
 		{"recurse", Result{Ending: Overflowed, Message: "call stack exhausted"}},
 		{"recurse_host", Result{Ending: Overflowed, Message: "call stack exhausted"}},
 		{"raise", Result{Ending: Exited, Code: 7}},
+		{"poll_wrap", Result{Ending: Trapped, Message: "out of bounds memory access"}},
+		{"getaddrinfo", Result{Ending: Exited}},
 	} {
 		t.Run(tc.module, func(t *testing.T) {
 			got := runGuest(t, spec(t, tc.module))
@@ -168,7 +170,7 @@ func TestIsolationErrorsNameTheCause(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			s := spec(t, "hello")
 			tc.set(s)
-			_, err := New(s)
+			_, err := New(t.Context(), s)
 			if err == nil || !tc.is(err) || !strings.Contains(err.Error(), tc.want) {
 				t.Fatalf("got %v", err)
 			}
@@ -241,7 +243,7 @@ func TestHammer(t *testing.T) {
 	for w := range 8 {
 		workers.Go(func() {
 			for i := range 150 {
-				g, err := New(specs[names[(i*7+w)%len(names)]])
+				g, err := New(t.Context(), specs[names[(i*7+w)%len(names)]])
 				if err != nil {
 					t.Error(err)
 					return

@@ -9,14 +9,15 @@
 #include <signal.h>
 #include <stdatomic.h>
 
-// Ends guests; above the range that anything else in the daemon uses.
-#define JAIL_SIGKILL (SIGRTMIN + 9)
+// Ends guests. Linux never sends it, and it is not a real-time signal: those
+// queue, and a guest that did not run for a while would get a frame on its
+// signal stack for each.
+#define JAIL_SIGKILL SIGSTKFLT
 
 enum jail_phase {
 	PHASE_SETUP,
 	PHASE_CREATED,
-	PHASE_INSTANTIATE, // guest code may run: a module's start function
-	PHASE_GUEST,
+	PHASE_GUEST, // guest code may run
 	PHASE_DONE,
 };
 
@@ -30,6 +31,7 @@ struct jail {
 	_Atomic int start; // futex: 0 wait, 1 start or end
 	_Atomic int killed;
 	_Atomic int overflowed;
+	int kills; // signals taken since the guest was to end
 	int steps; // instructions stepped for the current signal
 	struct jail_result result;
 
@@ -41,6 +43,7 @@ struct jail {
 
 	pthread_mutex_t memory_lock; // guards memory against teardown
 	const void *memory;          // WasmEdge_MemoryInstanceContext or NULL
+	char *linear;                // where it begins; never moves
 
 	int events; // not yet taken; not 0: queued (event.c)
 	struct jail *next;
@@ -49,7 +52,7 @@ struct jail {
 // guest_may_run says whether the thread may be in guest code.
 static inline int guest_may_run(const struct jail *j)
 {
-	return j->phase == PHASE_INSTANTIATE || j->phase == PHASE_GUEST;
+	return j->phase == PHASE_GUEST;
 }
 
 // The guest that the calling thread runs; NULL on every other thread.
@@ -71,6 +74,7 @@ int jail_drop_privileges(struct jail *j);
 
 // Each returns NULL, or what failed.
 const char *jail_seccomp(void); // for the calling thread and those it makes
+void jail_seccomp_end(void);    // leaves the calling thread what ending takes
 const char *jail_spawner_init(void);
 
 // thread.c, spawn.c

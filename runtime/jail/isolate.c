@@ -20,8 +20,15 @@ extern int __nss_configure_lookup(const char *database, const char *services);
 
 const char *jail_isolate_init(void)
 {
-	// A guest's getaddrinfo reads files in its root. It must not load code from
-	// there: only the two services that are part of libc itself (since 2.34).
+	// On a guest's thread, name services would be looked up in files of its
+	// root, and modules for them loaded from there, into the daemon. Only
+	// services that are part of libc itself (since 2.34) are left.
+	static const char *const databases[] = {"aliases", "ethers", "group", "gshadow",
+		"initgroups", "netgroup", "networks", "passwd", "protocols", "publickey", "rpc",
+		"services", "shadow"};
+	for (size_t i = 0; i < sizeof(databases) / sizeof(*databases); i++)
+		if (__nss_configure_lookup(databases[i], "files") != 0)
+			return "configuring the name services";
 	if (__nss_configure_lookup("hosts", "files dns") != 0)
 		return "configuring the resolver";
 	return jail_root_init();
@@ -47,7 +54,7 @@ static int join_network(struct jail *j)
 			return jail_fail(j, "unshare(CLONE_NEWNET)", NULL);
 		return 0;
 	}
-	int fd = open(spec->netns, O_RDONLY | O_CLOEXEC);
+	int fd = open(spec->netns, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return jail_fail(j, "open network namespace", spec->netns);
 	if (setns(fd, CLONE_NEWNET) != 0)
@@ -92,7 +99,10 @@ static int open_stdio(struct jail *j)
 		const char *path = file->path;
 		int fd;
 		if (path != NULL) {
-			fd = open(path, file->flags | O_NOCTTY, 0644);
+			// A FIFO without a peer must fail, not wait.
+			fd = open(path, file->flags | O_NOCTTY | O_NONBLOCK, 0644);
+			if (fd >= 0 && fcntl(fd, F_SETFL, file->flags & O_APPEND) != 0)
+				return jail_fail(j, "set the flags of", path);
 		} else if (i == 0) {
 			int ends[2];
 			fd = pipe2(ends, 0);

@@ -6,17 +6,21 @@
 //
 // Life of a guest thread; the caller sees the events on the right:
 //
-//   SETUP ---------> CREATED -------> INSTANTIATE ----> GUEST ----> DONE
-//     |   EV_CREATED    |  jail_start      |  EV_STARTED   |           | EV_EXITED
-//     +-----------------+------------------+---------------+-----------+
-//          set-up failed, or killed        trap in a start function
+//   SETUP ------------> CREATED -----------> GUEST ------------> DONE
+//     |    EV_CREATED      |    EV_STARTED                          EV_EXITED
+//     |                    |    after jail_start and instantiation   ^
+//     +--------------------+-----------------------------------------+
+//       set-up failed, or killed, or the module cannot be instantiated
 //
-// jail_kill works in every phase: before INSTANTIATE the thread reads a flag,
-// from there on a signal finds it (fault.c).
+// jail_kill works in every phase: before GUEST the thread reads a flag, from
+// there on a signal finds it (fault.c).
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
+
+// The export by which the engine names a module's start function.
+#define JAIL_START_EXPORT "containerd-wasm.start"
 
 struct jail; // one guest (or one parked sandbox) thread; opaque to the caller
 
@@ -61,10 +65,11 @@ struct jail_sysctl {
 // The work order. Every pointer is owned by the caller and stays valid until
 // jail_reap; strings end in NUL, lists in NULL where no length is given.
 struct jail_spec {
-	const void *module; // WasmEdge_ASTModuleContext; NULL parks the thread
-	const char *entry;  // exported function to call
-	const char *rootfs; // host directory; NULL for a parked thread
-	int rootfs_readonly;
+	const void *module;  // WasmEdge_ASTModuleContext; NULL parks the thread
+	const char *entry;   // exported function to call
+	const char *rootfs;  // host directory; NULL for a parked thread
+	int rootfs_readonly; // for the guest
+	int rootfs_sealed;   // for everybody: not even mount points are made
 	struct jail_file stdio[3];
 	const char *netns;    // path of a network namespace; NULL: see new_netns
 	int new_netns;        // an empty network namespace of its own
@@ -105,9 +110,9 @@ const char *jail_init(const void *keepalive);
 // made. jail_reap must follow JAIL_EV_EXITED.
 struct jail *jail_create(uint64_t id, const struct jail_spec *spec);
 void jail_start(struct jail *j);
-// jail_kill asks the thread to end, with the signal number to report. Until
-// JAIL_EV_EXITED it is to be called again every few milliseconds: the guest
-// may be in a host call that the first signal only interrupted.
+// jail_kill asks the thread to end. Until JAIL_EV_EXITED it is to be called
+// again every millisecond or so: the guest may be in a host call that the first
+// signal only interrupted.
 void jail_kill(struct jail *j);
 int jail_tid(const struct jail *j);
 // jail_memory returns the linear memory of a running guest in pages of 64 KiB.

@@ -145,7 +145,7 @@ func stdout(tb testing.TB, s *Spec) func() string {
 
 func create(tb testing.TB, s *Spec) *Guest {
 	tb.Helper()
-	g, err := New(s)
+	g, err := New(tb.Context(), s)
 	if err != nil {
 		tb.Fatal(err)
 	}

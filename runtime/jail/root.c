@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -71,8 +72,8 @@ static int clone_root(struct jail *j)
 	if (fd < 0)
 		return jail_fail(j, "open_tree", spec->rootfs);
 	uint64_t attr = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID;
-	// With mounts, mount points may have to be made first.
-	if (spec->rootfs_readonly && spec->n_mounts == 0)
+	// With mounts, mount points may have to be made first, unless nobody may.
+	if (spec->rootfs_sealed || (spec->rootfs_readonly && spec->n_mounts == 0))
 		attr |= MOUNT_ATTR_RDONLY;
 	return set_attr(j, fd, attr, 0, spec->rootfs) == 0 ? fd : -1;
 }
@@ -194,11 +195,13 @@ int jail_enter_root(struct jail *j)
 			return jail_fail(j, "chroot", spec->rootfs);
 		return 0;
 	}
-	int fds[spec->n_mounts];
-	for (size_t i = 0; i < spec->n_mounts; i++) {
-		fds[i] = clone_mount(j, &spec->mounts[i]);
-		if (fds[i] < 0)
-			return -1;
-	}
-	return attach(j, root, fds);
+	int *fds = calloc(spec->n_mounts, sizeof(*fds)); // the stack may be small
+	if (fds == NULL)
+		return jail_fail(j, "list the mounts of", spec->rootfs);
+	size_t n = 0;
+	while (n < spec->n_mounts && (fds[n] = clone_mount(j, &spec->mounts[n])) >= 0)
+		n++;
+	int err = n == spec->n_mounts ? attach(j, root, fds) : -1;
+	free(fds);
+	return err;
 }

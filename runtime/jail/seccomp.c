@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -83,6 +84,9 @@ static int denied[] = {
 #endif
 	// the jail itself
 	SYS_pivot_root,
+#ifdef SYS_open_tree_attr
+	SYS_open_tree_attr,
+#endif
 	SYS_mount,
 	SYS_umount2,
 	SYS_fspick,
@@ -112,6 +116,8 @@ static int denied[] = {
 	SYS_finit_module,
 	SYS_delete_module,
 	SYS_kexec_load,
+	SYS_kexec_file_load,
+	SYS_shmat,
 	SYS_reboot,
 	SYS_swapon,
 	SYS_swapoff,
@@ -119,6 +125,9 @@ static int denied[] = {
 	SYS_quotactl,
 	SYS_syslog,
 	SYS_vhangup,
+#if defined(__x86_64__)
+	SYS_uselib,
+#endif
 	SYS_fanotify_init,
 	SYS_lookup_dcookie,
 	SYS_setdomainname,
@@ -149,7 +158,7 @@ static const int denied_executable[] = {SYS_mmap, SYS_mprotect, SYS_pkey_mprotec
 
 // At most: the head, a leaf of three for each call and a node between each
 // two.
-static struct sock_filter filter[13 + 5 * N_EXECUTABLE + 4 * N_DENIED];
+static struct sock_filter filter[20 + 5 * N_EXECUTABLE + 4 * N_DENIED];
 static struct sock_fprog program = {.filter = filter};
 
 static void emit(struct sock_filter instruction)
@@ -196,6 +205,9 @@ static void build(void)
 	EMIT(JUMP(BPF_JEQ, SYS_clone3, 0, 1), NO_SUCH_CALL);
 	EMIT(JUMP(BPF_JEQ, SYS_clone, 0, 4), LOAD(args[0]), JUMP(BPF_JSET, CLONE_THREAD, 1, 0),
 		DENY, ALLOW);
+	// With SO_LINGER, closing a socket could hold up the end of a guest.
+	EMIT(JUMP(BPF_JEQ, SYS_setsockopt, 0, 6), LOAD(args[1]), JUMP(BPF_JEQ, SOL_SOCKET, 0, 3),
+		LOAD(args[2]), JUMP(BPF_JEQ, SO_LINGER, 0, 1), DENY, ALLOW);
 	for (size_t i = 0; i < N_EXECUTABLE; i++)
 		EMIT(JUMP(BPF_JEQ, (unsigned)denied_executable[i], 0, 4), LOAD(args[2]),
 			JUMP(BPF_JSET, PROT_EXEC, 0, 1), DENY, ALLOW);
@@ -210,4 +222,24 @@ const char *jail_seccomp(void)
 	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) != 0)
 		return "seccomp: CONFIG_SECCOMP_FILTER is needed";
 	return NULL;
+}
+
+// Once a guest is to end, its thread may do what takes that, and nothing that
+// waits: a host call fails and comes back, however often it would try again.
+void jail_seccomp_end(void)
+{
+	static const int allowed[] = {SYS_close, SYS_munmap, SYS_mmap, SYS_mprotect, SYS_madvise,
+		SYS_brk, SYS_futex, SYS_rt_sigreturn, SYS_rt_sigprocmask, SYS_sigaltstack,
+		SYS_clock_gettime, SYS_gettid, SYS_timer_delete, SYS_exit};
+	enum { N = sizeof(allowed) / sizeof(*allowed) };
+	struct sock_filter end[2 * N + 2];
+	unsigned short n = 0;
+	end[n++] = (struct sock_filter)LOAD(nr);
+	for (size_t i = 0; i < N; i++) {
+		end[n++] = (struct sock_filter)JUMP(BPF_JEQ, (unsigned)allowed[i], 0, 1);
+		end[n++] = (struct sock_filter)ALLOW;
+	}
+	end[n++] = (struct sock_filter)DENY;
+	struct sock_fprog fprog = {.len = n, .filter = end};
+	prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &fprog, 0, 0);
 }

@@ -45,7 +45,8 @@ type Spec struct {
 	Entry          string        // exported function, without parameters and results
 	Args, Env      []string
 	Rootfs         string // host directory that becomes the guest's /
-	RootfsReadonly bool
+	RootfsReadonly bool   // for the guest
+	RootfsSealed   bool   // for everybody: not even mount points are made in it
 	Mounts         []Mount
 	Stdio          [3]File
 
@@ -96,7 +97,8 @@ func newOrder(s *Spec) (*order, error) {
 	}
 	c.entry, c.rootfs = o.optional(s.Entry), o.optional(s.Rootfs)
 	c.netns, c.hostname = o.optional(s.NetNS), o.optional(s.Hostname)
-	c.rootfs_readonly, c.new_netns = flag(s.RootfsReadonly), flag(s.NewNetNS)
+	c.rootfs_readonly, c.rootfs_sealed = flag(s.RootfsReadonly), flag(s.RootfsSealed)
+	c.new_netns = flag(s.NewNetNS)
 	c.new_ipc, c.new_uts = flag(s.NewIPC), flag(s.NewUTS)
 	for i, f := range s.Stdio {
 		c.stdio[i] = C.struct_jail_file{path: o.optional(f.Path), flags: C.int(f.Flags)}

@@ -25,6 +25,33 @@ static void say(struct jail *j, int ending, const char *message)
 	snprintf(j->result.message, sizeof(j->result.message), "%s", message);
 }
 
+// WasmEdge 0.14's sock_getaddrinfo trusts the pointers and lengths that a guest
+// gives it, and libc's getaddrinfo restarts after each signal and reads files of
+// the guest's root without a limit. Until there is one that does neither, names
+// are not resolved: the guest gets ENOTSUP.
+static WasmEdge_Result no_getaddrinfo(void *data, const WasmEdge_CallingFrameContext *frame,
+	const WasmEdge_Value *args, WasmEdge_Value *rets)
+{
+	(void)data;
+	(void)frame;
+	(void)args;
+	rets[0] = WasmEdge_ValueGenI32(58); // __WASI_ERRNO_NOTSUP
+	return WasmEdge_Result_Success;
+}
+
+// replace_getaddrinfo puts ours in the place of WasmEdge's.
+static void replace_getaddrinfo(WasmEdge_ModuleInstanceContext *wasi)
+{
+	enum { PARAMS = 8 };
+	WasmEdge_ValType i32 = WasmEdge_ValTypeGenI32(), params[PARAMS];
+	for (int i = 0; i < PARAMS; i++)
+		params[i] = i32;
+	WasmEdge_FunctionTypeContext *type = WasmEdge_FunctionTypeCreate(params, PARAMS, &i32, 1);
+	WasmEdge_ModuleInstanceAddFunction(wasi, WasmEdge_StringCreateByCString("sock_getaddrinfo"),
+		WasmEdge_FunctionInstanceCreate(type, no_getaddrinfo, NULL, 0));
+	WasmEdge_FunctionTypeDelete(type);
+}
+
 // jail_wasm_create opens the preopened root directory and binds fds 0 to 2,
 // so it runs inside the root and the fd table of the guest, and before its
 // privileges are dropped.
@@ -43,6 +70,7 @@ struct jail_wasm *jail_wasm_create(struct jail *j)
 	w->store = WasmEdge_StoreCreate();
 	w->wasi = WasmEdge_ModuleInstanceCreateWASI(
 		spec->args, spec->n_args, spec->env, spec->n_env, preopens, 1);
+	replace_getaddrinfo(w->wasi);
 	WasmEdge_Result r = WasmEdge_ExecutorRegisterImport(w->executor, w->store, w->wasi);
 	if (WasmEdge_ResultOK(r))
 		return w;
@@ -87,6 +115,7 @@ static void watch_memory(struct jail *j, const WasmEdge_ModuleInstanceContext *i
 		return;
 	pthread_mutex_lock(&j->memory_lock);
 	j->memory = WasmEdge_ModuleInstanceFindMemory(instance, name);
+	j->linear = (char *)WasmEdge_MemoryInstanceGetPointerConst(j->memory, 0, 0);
 	pthread_mutex_unlock(&j->memory_lock);
 }
 
@@ -117,62 +146,85 @@ static void tell_guest_log(const struct jail *j)
 		dprintf(STDERR_FILENO, "WebAssembly trap: %s\n", j->result.message);
 }
 
-// conclude says how guest code ended. A kill or an overflow shows as the
-// engine's out-of-bounds trap, since it uses that path.
-static void conclude(struct jail *j, const struct jail_wasm *w, WasmEdge_Result r, int failed)
+// conclude says how guest code ended. A guest that was to end may also have
+// ended by itself, over a host call that failed for it. An overflow shows as
+// the engine's out-of-bounds trap, since it uses that path.
+static void conclude(struct jail *j, const struct jail_wasm *w, WasmEdge_Result r)
 {
-	if (WasmEdge_ResultOK(r)) {
+	if (j->killed) {
+		j->result.ending = JAIL_END_KILLED;
+	} else if (WasmEdge_ResultOK(r)) {
 		j->result.ending = JAIL_END_EXIT;
 		j->result.code = WasmEdge_ModuleInstanceWASIGetExitCode(w->wasi);
-	} else if (j->killed) {
-		j->result.ending = JAIL_END_KILLED;
 	} else if (j->overflowed) {
 		say(j, JAIL_END_OVERFLOW, "call stack exhausted");
 		tell_guest_log(j);
 	} else {
-		say(j, failed, WasmEdge_ResultGetMessage(r));
-		if (failed == JAIL_END_TRAP)
-			tell_guest_log(j);
+		say(j, JAIL_END_TRAP, WasmEdge_ResultGetMessage(r));
+		tell_guest_log(j);
 	}
+}
+
+static WasmEdge_Result call(struct jail_wasm *w, const WasmEdge_FunctionInstanceContext *f)
+{
+	return WasmEdge_ExecutorInvoke(w->executor, f, NULL, 0, NULL, 0);
+}
+
+// run_guest_code calls the module's start function, if it has one, and the
+// entry. The engine has turned the former into an export: so no guest code
+// runs at instantiation, before there is a memory to watch.
+static WasmEdge_Result run_guest_code(
+	struct jail_wasm *w, const WasmEdge_FunctionInstanceContext *entry)
+{
+	const WasmEdge_FunctionInstanceContext *start = WasmEdge_ModuleInstanceFindFunction(
+		w->instance, WasmEdge_StringCreateByCString(JAIL_START_EXPORT));
+	if (start != NULL) {
+		WasmEdge_Result r = call(w, start);
+		if (r.Code != 0) // also proc_exit
+			return r;
+	}
+	return call(w, entry);
+}
+
+static const WasmEdge_FunctionInstanceContext *instantiate(struct jail *j, struct jail_wasm *w)
+{
+	WasmEdge_Result r =
+		WasmEdge_ExecutorInstantiate(w->executor, &w->instance, w->store, j->spec->module);
+	if (!WasmEdge_ResultOK(r)) {
+		say(j, JAIL_END_INIT, WasmEdge_ResultGetMessage(r));
+		return NULL;
+	}
+	const WasmEdge_FunctionInstanceContext *entry = WasmEdge_ModuleInstanceFindFunction(
+		w->instance, WasmEdge_StringCreateByCString(j->spec->entry));
+	if (entry == NULL) {
+		j->result.ending = JAIL_END_INIT;
+		snprintf(j->result.message, sizeof(j->result.message),
+			"the module exports no function \"%s\"", j->spec->entry);
+	}
+	return entry;
 }
 
 void jail_wasm_run(struct jail *j, struct jail_wasm *w)
 {
-	const struct jail_spec *spec = j->spec;
-	if (!memory_fits(j))
-		return;
-	j->phase = PHASE_INSTANTIATE;
-	// The order of these two and of those in jail_kill makes sure that either
-	// the flag is seen here or the signal finds the phase.
 	if (j->killed) {
 		j->result.ending = JAIL_END_KILLED;
 		return;
 	}
-	WasmEdge_Result r =
-		WasmEdge_ExecutorInstantiate(w->executor, &w->instance, w->store, spec->module);
-	if (!WasmEdge_ResultOK(r) || r.Code != 0) {
-		j->phase = PHASE_DONE;
-		conclude(j, w, r, JAIL_END_INIT);
+	if (!memory_fits(j))
 		return;
-	}
-	WasmEdge_FunctionInstanceContext *entry = WasmEdge_ModuleInstanceFindFunction(
-		w->instance, WasmEdge_StringCreateByCString(spec->entry));
-	if (entry == NULL) {
-		j->phase = PHASE_DONE;
-		j->result.ending = JAIL_END_INIT;
-		snprintf(j->result.message, sizeof(j->result.message),
-			"the module exports no function \"%s\"", spec->entry);
+	const WasmEdge_FunctionInstanceContext *entry = instantiate(j, w);
+	if (entry == NULL)
 		return;
-	}
 	watch_memory(j, w->instance);
 	jail_post(j, JAIL_EV_STARTED);
 	j->phase = PHASE_GUEST;
+	// The order of these two and of those in jail_kill makes sure that either
+	// the flag is seen here or the signal finds the phase.
+	WasmEdge_Result r = WasmEdge_Result_Fail;
 	if (!j->killed)
-		r = WasmEdge_ExecutorInvoke(w->executor, entry, NULL, 0, NULL, 0);
-	else
-		r.Code = WasmEdge_ErrCode_Interrupted;
+		r = run_guest_code(w, entry);
 	j->phase = PHASE_DONE;
-	conclude(j, w, r, JAIL_END_TRAP);
+	conclude(j, w, r);
 }
 
 void jail_wasm_delete(struct jail *j, struct jail_wasm *w)

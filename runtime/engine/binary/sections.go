@@ -98,6 +98,9 @@ func Strip(module []byte, name string) ([]byte, error) {
 var (
 	errEnd     = errors.New("more bytes are needed than are left")
 	errInteger = errors.New("an integer is too long")
+
+	errTrailing  = errors.New("there are bytes after the last one")
+	errTableType = errors.New("its type is not one of the specification")
 )
 
 // reader decodes the format's primitives from the front of b.
