@@ -75,7 +75,7 @@ test: deps build ## run all tests that need no cluster
 check: deps ## format, tidy and lint; fails if that changes a file
 	scripts/check.sh
 
-demo: deps build images ## show it at work
+demo: deps build ## show it at work
 	scripts/demo.sh
 
 bench: ## run the Go benchmarks

@@ -11,7 +11,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly runtime=io.containerd.wasmedge.v1
 readonly repository=docker.io/containerd-wasm
-readonly rounds=11
+readonly rounds=20 # pods of each handler
 export PATH=$PWD/bin:$PATH:/usr/local/go/bin
 export CONTAINERD_NAMESPACE=k8s.io # CRI's, so that ctr and crictl see the same images
 export CONTAINERD_SUPPRESS_DEPRECATION_WARNINGS=true
@@ -129,7 +129,8 @@ build_images() {
 	step "Build images from source: two of WebAssembly, and what runc needs for comparison"
 	say "\$ mkimage hello-c hello-go"
 	go run ./test/images/cmd/mkimage hello-c hello-go
-	go run ./test/images/cmd/mkimage sleep native-sleep pause >/dev/null
+	go run ./test/images/cmd/mkimage sleep native-hello native-sleep pause >/dev/null
+	go build -o .build/podtime ./test/cmd/podtime
 }
 
 make_dir() {
@@ -195,7 +196,7 @@ start_daemon() {
 
 import_images() {
 	local name
-	for name in hello-c hello-go sleep native-sleep pause; do
+	for name in hello-c hello-go sleep native-hello native-sleep pause; do
 		ctr images import ".build/images/$name.tar" >/dev/null
 	done
 }
@@ -314,31 +315,12 @@ show_runc_processes() {
 	ps -o pid,ppid,nlwp,comm --pid "$shim" --ppid "$shim"
 }
 
-# time_pod HANDLER IMAGE appends the time of one pod to a file.
-time_pod() {
-	microseconds run_pod "$1" "time-$1" "$2"
-	say "$took" >>"$dir/times-$1"
-	remove_pods
-}
-
-# median FILE, of microseconds
-median() { milliseconds "$(sort -n "$1" | awk '{ t[NR] = $1 } END { print t[int((NR + 1) / 2)] }')"; }
-
 filesystem() { df --output=fstype "$dir" | tail -n 1; }
 
 show_times() {
-	step "Time of a pod, one at a time, medians of $rounds ($(filesystem), host network)"
-	local n
-	for ((n = 0; n < rounds; n++)); do
-		time_pod wasm "$repository/sleep:latest"
-		time_pod runc "$repository/native-sleep:latest"
-		microseconds crictl version >/dev/null
-		say "$took" >>"$dir/times-client"
-	done
-	say "crictl run (RunPodSandbox, CreateContainer, StartContainer), wall clock:"
-	say "  wasm: $(median "$dir/times-wasm")"
-	say "  runc: $(median "$dir/times-runc")"
-	say "Both contain the start of the client itself: crictl version takes $(median "$dir/times-client")."
+	step "Time from RunPodSandbox to started ($(filesystem), host network, one pod at a time)"
+	show .build/podtime -socket "unix://$dir/c.sock" -n "$rounds" \
+		"wasm=$repository/hello-c:latest" "runc=$repository/native-hello:latest"
 }
 
 demo() {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command podtime measures what a kubelet waits for: the time from
-// RunPodSandbox to the container started, over the CRI socket, one pod at a
-// time. It takes turns between the handlers, so that what else the machine
-// does falls on all of them. The images are of programs that end at once.
+// RunPodSandbox to the container started, over the CRI socket, one pod after
+// the other. It takes turns between the handlers, a few pods each, so that what
+// else the machine does falls on all of them. The images are of programs that
+// end at once.
 //
 //	podtime -socket unix:///run/containerd/containerd.sock -n 20 wasm=IMAGE runc=IMAGE
 package main
@@ -22,9 +23,13 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// settle is the time that the daemon's garbage collection of one pod gets, so
-// that the next one does not wait for it.
-const settle = 150 * time.Millisecond
+const (
+	// turn is how many pods of one handler are run in a row.
+	turn = 10
+	// settle is the time between turns, so that one handler's pods do not wait
+	// for the daemon to collect what another's left.
+	settle = 300 * time.Millisecond
+)
 
 // stages are what is timed; the last is their sum.
 var stages = []string{"run sandbox", "create", "start", "total"}
@@ -47,18 +52,20 @@ func run(socket string, n int, handlers []string) error {
 	defer conn.Close()
 	client := cri.NewRuntimeServiceClient(conn)
 	times := make([][][]time.Duration, len(handlers)) // by handler and stage
-	for i := range n {
+	for begin := 0; begin < n; begin += turn {
 		for h, arg := range handlers {
+			time.Sleep(settle)
 			handler, image, ok := strings.Cut(arg, "=")
 			if !ok {
 				return fmt.Errorf("%q is not HANDLER=IMAGE", arg)
 			}
-			took, err := pod(context.Background(), client, fmt.Sprintf("podtime-%s-%d", handler, i), handler, image)
-			if err != nil {
-				return fmt.Errorf("a pod of handler %q: %w", handler, err)
+			for i := begin; i < min(begin+turn, n); i++ {
+				took, err := pod(context.Background(), client, fmt.Sprintf("podtime-%s-%d", handler, i), handler, image)
+				if err != nil {
+					return fmt.Errorf("a pod of handler %q: %w", handler, err)
+				}
+				times[h] = append(times[h], took)
 			}
-			times[h] = append(times[h], took)
-			time.Sleep(settle)
 		}
 	}
 	report(handlers, times)
