@@ -80,7 +80,9 @@ func (r Resources) without(before Resources) Resources {
 func (d *Daemon) machineResources() []string {
 	var lines []string
 	for _, p := range d.Processes() {
-		lines = append(lines, "process "+p.String())
+		if !d.Alive() || p.PID != d.PID() {
+			lines = append(lines, "process "+p.String())
+		}
 	}
 	lines = append(lines, prefixed("mount ", mountsOf(d.Dir))...)
 	lines = append(lines, prefixed("cgroup ", d.cgroups())...)
@@ -200,6 +202,9 @@ func (d *Daemon) Goroutines(ctx context.Context) (string, error) {
 	b, err := io.ReadAll(resp.Body)
 	return string(b), err
 }
+
+// Mounts are those in the daemon's directory, or of something in it.
+func (d *Daemon) Mounts() []string { return mountsOf(d.Dir) }
 
 // mountsOf returns the lines of mountinfo that mention dir: as a mount point, a
 // source or an option.

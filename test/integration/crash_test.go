@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -54,8 +55,9 @@ func TestKilledDaemonLeavesNoTasks(t *testing.T) {
 // startDetached starts a container that the test does not clean up.
 func startDetached(t *testing.T, d *daemon.Daemon, image, id string) {
 	t.Helper()
-	args := append(d.RunArgs("--detach", "--null-io")[2:], images.Wasm(image).Ref, id) // without "run --rm"
-	if out := d.Ctr(t, append([]string{"run"}, args...)...); out.Code != 0 {
+	args := append(d.RunArgs("--detach", "--null-io"), images.Wasm(image).Ref, id)
+	args = slices.DeleteFunc(args, func(a string) bool { return a == "--rm" }) // not with --detach
+	if out := d.Ctr(t, args...); out.Code != 0 {
 		t.Fatalf("starting %s: %s", id, out.Stderr)
 	}
 }
@@ -101,7 +103,7 @@ func TestDaemonKilledWhileItCompiles(t *testing.T) {
 	d.Import(t, spec)
 	before := d.Resources(t)
 	var wg sync.WaitGroup
-	wg.Go(func() { d.Ctr(t, append(d.RunArgs(), spec.Ref, "c")...) })
+	wg.Go(func() { d.Ctr(t, append(d.RunArgs(), spec.Ref, newID())...) })
 	daemon.Eventually(t, "the compiler to run", func() error {
 		if len(d.Children()) == 0 {
 			return errors.New("no child process")
@@ -132,9 +134,12 @@ func TestDaemonKilledWhileItCompiles(t *testing.T) {
 // Kills the daemon in the middle of whatever creating, starting and deleting is.
 func TestDaemonKilledAtAnyTime(t *testing.T) {
 	d := daemon.Start(t)
-	d.Import(t, images.Wasm("exit"), images.Wasm("cat"))
-	run(t, d, job{image: "exit"})
-	run(t, d, job{image: "cat"})
+	d.Import(t, images.Wasm("exit"))
+	// Opens the snapshotters' databases, which stay open.
+	for _, snapshotter := range []string{daemon.Snapshotter, "overlayfs"} {
+		args := d.RunArgs("--snapshotter", snapshotter)
+		expect(t, d.Ctr(t, append(args, images.Wasm("exit").Ref, newID())...), 0, "")
+	}
 	before := d.Resources(t)
 	for round := range 8 {
 		var wg sync.WaitGroup

@@ -43,7 +43,7 @@ func TestCtrRun(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := shared(t)
-			args := append(d.RunArgs(tc.flags...), images.Wasm(tc.image).Ref, "c")
+			args := append(d.RunArgs(tc.flags...), images.Wasm(tc.image).Ref, newID())
 			expect(t, d.CtrWithInput(t, tc.input, append(args, tc.args...)...), tc.code, tc.stdout)
 		})
 	}
@@ -51,7 +51,7 @@ func TestCtrRun(t *testing.T) {
 
 func TestArgumentsAndEnvironment(t *testing.T) {
 	d := shared(t)
-	args := append(d.RunArgs("--env", "A=1", "--env", "B=x y", "--cwd", "/some/where"), images.Wasm("env").Ref, "c", "/env.wasm", "one", "two words", "")
+	args := append(d.RunArgs("--env", "A=1", "--env", "B=x y", "--cwd", "/some/where"), images.Wasm("env").Ref, newID(), "/env.wasm", "one", "two words", "")
 	out := d.Ctr(t, args...)
 	lines := strings.Split(strings.TrimSuffix(out.Stdout, "\n"), "\n")
 	for _, want := range []string{"arg /env.wasm", "arg one", "arg two words", "arg ", "env A=1", "env B=x y", "env PWD=/some/where"} {
@@ -71,7 +71,7 @@ func TestUser(t *testing.T) {
 	if err := os.Chmod(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	args := append(d.RunArgs("--user", "1234:5678", "--mount", bind(dir, "/data", "rw")), images.Wasm("write").Ref, "c", "/write.wasm")
+	args := append(d.RunArgs("--user", "1234:5678", "--mount", bind(dir, "/data", "rw")), images.Wasm("write").Ref, newID(), "/write.wasm")
 	expect(t, d.Ctr(t, append(args, "/data/file", "text")...), 0, "")
 	var st unix.Stat_t
 	if err := unix.Stat(filepath.Join(dir, "file"), &st); err != nil {
@@ -128,7 +128,7 @@ func TestMounts(t *testing.T) {
 			if tc.file {
 				mount = bind(file, "/etc/one", tc.mode)
 			}
-			args := append(d.RunArgs("--mount", mount), images.Wasm(tc.args[0]).Ref, "c", "/"+tc.args[0]+".wasm")
+			args := append(d.RunArgs("--mount", mount), images.Wasm(tc.args[0]).Ref, newID(), "/"+tc.args[0]+".wasm")
 			expect(t, d.Ctr(t, append(args, tc.args[1:]...)...), tc.code, tc.out)
 			if left, err := os.ReadFile(file); err != nil || string(left) != tc.left {
 				t.Errorf("the file has %q (%v), want %q", left, err, tc.left)
@@ -140,12 +140,25 @@ func TestMounts(t *testing.T) {
 	}
 }
 
-// A container on overlayfs runs, and its mount is gone before it has ended.
+// A container on overlayfs needs its mount for the moment of its creation only.
 func TestOtherSnapshotter(t *testing.T) {
 	d := shared(t)
-	args := []string{"run", "--rm", "--runtime", "io.containerd.wasmedge.v1", "--snapshotter", "overlayfs", images.Wasm("cat").Ref, "c", "/cat.wasm", "/cat.wasm"}
+	args := append(d.RunArgs("--snapshotter", "overlayfs"), images.Wasm("cat").Ref, newID(), "/cat.wasm", "/cat.wasm")
 	if out := d.Ctr(t, args...); out.Code != 0 || !strings.HasPrefix(out.Stdout, "\x00asm") {
 		t.Errorf("code %d, stderr %q", out.Code, out.Stderr)
+	}
+	before := d.Mounts()
+	args = append(d.RunArgs("--detach", "--null-io", "--snapshotter", "overlayfs"), images.Wasm("sleep").Ref, "s")
+	args = slices.DeleteFunc(args, func(a string) bool { return a == "--rm" }) // not with --detach
+	if out := d.Ctr(t, args...); out.Code != 0 {
+		t.Fatal(out.Stderr)
+	}
+	defer func() {
+		d.Ctr(t, "tasks", "rm", "--force", "s")
+		d.Ctr(t, "containers", "rm", "s")
+	}()
+	if after := d.Mounts(); !slices.Equal(before, after) {
+		t.Errorf("mounts of a guest that runs: %q, before: %q", after, before)
 	}
 }
 
@@ -159,7 +172,7 @@ func TestRootfsDirectory(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "app.wasm"), module, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	args := append(d.RunArgs("--rootfs"), dir, "c", "/app.wasm", "/out", "text")
+	args := append(d.RunArgs("--rootfs"), dir, newID(), "/app.wasm", "/out", "text")
 	expect(t, d.Ctr(t, args...), 0, "")
 	if b, err := os.ReadFile(filepath.Join(dir, "out")); err != nil || string(b) != "text" {
 		t.Errorf("the guest wrote %q (%v)", b, err)

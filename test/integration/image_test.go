@@ -3,7 +3,6 @@
 package integration
 
 import (
-	"path/filepath"
 	"testing"
 
 	"github.com/containerd-wasm/containerd-wasm/test/daemon"
@@ -67,7 +66,7 @@ func TestPull(t *testing.T) {
 
 func runHello(t *testing.T, d *daemon.Daemon, ref, platform string) {
 	t.Helper()
-	args := append(d.RunArgs(platformArgs(platform)...), ref, filepath.Base(t.Name()))
+	args := append(d.RunArgs(platformArgs(platform)...), ref, newID())
 	expect(t, d.Ctr(t, args...), 0, "hello from C\n")
 }
 
@@ -78,7 +77,7 @@ func TestRemovedImageLeavesNothing(t *testing.T) {
 	before := d.Resources(t)
 	for range 2 {
 		d.Import(t, spec)
-		expect(t, d.Ctr(t, append(d.RunArgs(), spec.Ref, "c")...), 0, "")
+		expect(t, d.Ctr(t, append(d.RunArgs(), spec.Ref, newID())...), 0, "")
 		if out := d.Ctr(t, "images", "rm", "--sync", spec.Ref); out.Code != 0 {
 			t.Fatalf("removing the image failed: %s", out.Stderr)
 		}

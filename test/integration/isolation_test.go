@@ -138,3 +138,51 @@ func filesOf(pid int) []string {
 	}
 	return out
 }
+
+// What a container needs goes with it, also in the daemon's memory.
+func TestNothingGrows(t *testing.T) {
+	d := shared(t)
+	jobs := []job{
+		{image: "exit"},
+		{image: "echo", stdin: "text"},
+		{image: "trap"},
+		{image: "cat", args: []string{"/cat.wasm"}},
+	}
+	round := func() {
+		for _, j := range jobs {
+			run(t, d, j)
+		}
+		b := start(t, d, job{image: "sleep"})
+		b.kill(t, 9)
+		b.wait(t)
+		b.remove(t)
+	}
+	round()
+	before := ownGoroutines(t, d)
+	for range 10 {
+		round()
+	}
+	daemon.Eventually(t, "the goroutines of 50 containers to end", func() error {
+		if after := ownGoroutines(t, d); len(after) > len(before) {
+			return fmt.Errorf("%d before, %d after:\n%s", len(before), len(after), strings.Join(after, "\n\n"))
+		}
+		return nil
+	})
+}
+
+// ownGoroutines are the stacks of the daemon's goroutines that are in our code, or
+// in what it uses for stdio.
+func ownGoroutines(t *testing.T, d *daemon.Daemon) []string {
+	t.Helper()
+	text, err := d.Goroutines(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var own []string
+	for stack := range strings.SplitSeq(text, "\n\n") {
+		if strings.Contains(stack, "github.com/containerd-wasm/") || strings.Contains(stack, "containerd/fifo") {
+			own = append(own, stack)
+		}
+	}
+	return own
+}

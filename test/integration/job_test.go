@@ -39,9 +39,11 @@ type job struct {
 // box is a container with its task.
 type box struct {
 	containerd.Container
+	client         *containerd.Client
 	task           containerd.Task
 	ctx            context.Context
 	stdout, stderr buffer
+	removed        bool
 }
 
 // buffer may be read while the container writes.
@@ -64,6 +66,9 @@ func (b *buffer) String() string {
 
 var lastID atomic.Int64
 
+// newID names a container, so that one that is left does not fail other tests.
+func newID() string { return fmt.Sprintf("c%d", lastID.Add(1)) }
+
 // prepare makes the container, which goes with the test, but no task.
 func prepare(t testing.TB, d *daemon.Daemon, j job) *box {
 	t.Helper()
@@ -73,7 +78,7 @@ func prepare(t testing.TB, d *daemon.Daemon, j job) *box {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := fmt.Sprintf("c%d", lastID.Add(1))
+	id := newID()
 	opts := append([]oci.SpecOpts{oci.WithImageConfigArgs(image, j.args)}, j.opts...)
 	if j.tty {
 		opts = append(opts, oci.WithTTY)
@@ -87,7 +92,7 @@ func prepare(t testing.TB, d *daemon.Daemon, j job) *box {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &box{Container: c, ctx: ctx}
+	b := &box{Container: c, client: d.Client(), ctx: ctx}
 	t.Cleanup(func() { b.remove(t) })
 	return b
 }
@@ -111,10 +116,15 @@ func (b *box) createTask(j job) error {
 		streams = append(streams, cio.WithTerminal)
 	}
 	task, err := b.NewTask(b.ctx, cio.NewCreator(streams...))
-	if err == nil {
-		b.task = task
+	if err != nil {
+		return err
 	}
-	return err
+	b.task = task
+	if j.open {
+		return nil
+	}
+	// A client has to say that nobody else will write.
+	return task.CloseIO(b.ctx, containerd.WithStdinCloser)
 }
 
 // create makes the container and its task.
@@ -142,7 +152,7 @@ func run(t testing.TB, d *daemon.Daemon, j job) daemon.Output {
 	t.Helper()
 	b := start(t, d, j)
 	code := b.wait(t)
-	b.delete(t) // waits until all output is here
+	b.remove(t) // waits until all output is here
 	return daemon.Output{Stdout: b.stdout.String(), Stderr: b.stderr.String(), Code: code}
 }
 
@@ -198,7 +208,12 @@ func (b *box) remove(t testing.TB) {
 			t.Errorf("deleting task %s: %v", b.ID(), err)
 		}
 	}
-	if err := b.Delete(ctx, containerd.WithSnapshotCleanup); err != nil && !errdefs.IsNotFound(err) {
+	b.task = nil
+	if b.removed {
+		return
+	}
+	b.removed = true
+	if err := b.Delete(ctx, containerd.WithSnapshotCleanup); err != nil {
 		t.Errorf("deleting container %s: %v", b.ID(), err)
 	}
 }

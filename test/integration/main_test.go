@@ -25,7 +25,10 @@ var shared = daemon.Shared(func(t testing.TB, d *daemon.Daemon) {
 		d.Import(t, images.Wasm(name))
 	}
 	// What the first guest of a daemon, and the first shim, make for good is no leak.
-	run(t, d, job{image: "exit"})
+	for _, snapshotter := range []string{daemon.Snapshotter, "overlayfs"} {
+		args := append(d.RunArgs("--snapshotter", snapshotter), images.Wasm("exit").Ref, newID())
+		expect(t, d.Ctr(t, args...), 0, "")
+	}
 	expect(t, d.Ctr(t, "run", "--rm", images.Native("hello").Ref, "first"), 0, "hello from a native process\n")
 })
 

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
 )
 
 const script = `
@@ -28,7 +27,7 @@ func TestPublishedProgram(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "in.txt"), []byte("from a file"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	args := append(d.RunArgs("--env", "GREETING=hello", "--mount", bind(dir, "/data", "rw")), ref, "c", "/main.wasm", "-c", script, "one", "two words")
+	args := append(d.RunArgs("--env", "GREETING=hello", "--mount", bind(dir, "/data", "rw")), ref, newID(), "/main.wasm", "-c", script, "one", "two words")
 	out := d.CtrWithInput(t, "from stdin", args...)
 	expect(t, out, 7, "['one', 'two words'] hello ['in.txt']\nfrom a file\n")
 	if b, err := os.ReadFile(filepath.Join(dir, "out.txt")); err != nil || string(b) != "FROM STDIN" {
@@ -53,4 +52,3 @@ func published(t *testing.T) []byte {
 	}
 	return module
 }
-

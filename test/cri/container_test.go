@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cri
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	criapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/containerd-wasm/containerd-wasm/test/daemon"
+	"github.com/containerd-wasm/containerd-wasm/test/images"
+)
+
+func TestExitCodes(t *testing.T) {
+	d := shared(t)
+	p := wasmPod(t, d, host)
+	for name, tc := range map[string]struct {
+		image  string
+		arg    string
+		code   int32
+		reason string
+	}{
+		"success": {"exit", "0", 0, "Completed"},
+		"failure": {"exit", "1", 1, "Error"},
+		"code":    {"exit", "42", 42, "Error"},
+		"trap":    {"trap", "", 134, "Error"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := p.run(t, containerConfig(tc.image, tc.arg))
+			c.expectExit(t, tc.code, tc.reason)
+			if s := c.status(t); s.GetStartedAt() < s.GetCreatedAt() || s.GetFinishedAt() < s.GetStartedAt() {
+				t.Errorf("times %v, %v, %v", s.GetCreatedAt(), s.GetStartedAt(), s.GetFinishedAt())
+			}
+		})
+	}
+}
+
+func TestWhatAContainerSees(t *testing.T) {
+	d := shared(t)
+	podConfig := podConfig(t, d, own)
+	podConfig.Hostname = "a-name"
+	podConfig.DnsConfig = &criapi.DNSConfig{Servers: []string{"10.0.0.10"}, Searches: []string{"test.svc", "svc"}, Options: []string{"ndots:5"}}
+	p := runPod(t, d, podConfig, daemon.Handler)
+
+	config := containerConfig("env", "one", "two words")
+	config.Envs = []*criapi.KeyValue{{Key: "A", Value: []byte("1")}, {Key: "B", Value: []byte("x y")}}
+	config.WorkingDir = "/some/where"
+	c := p.run(t, config)
+	c.expectExit(t, 0, "Completed")
+	lines := strings.Split(c.logs(t, "stdout"), "\n")
+	for _, want := range []string{"arg /env.wasm", "arg one", "arg two words", "env A=1", "env B=x y", "env PWD=/some/where", "env HOSTNAME=a-name"} {
+		if !slices.Contains(lines, want) {
+			t.Errorf("no %q among %q", want, lines)
+		}
+	}
+	for file, want := range map[string]string{
+		"/etc/resolv.conf": "search test.svc svc\nnameserver 10.0.0.10\noptions ndots:5\n",
+		"/etc/hostname":    "a-name\n",
+		"/etc/hosts":       "localhost",
+	} {
+		c := p.run(t, containerConfig("cat", file))
+		c.expectExit(t, 0, "Completed")
+		if got := c.logs(t, "stdout"); !strings.Contains(got, want) {
+			t.Errorf("%s is %q, want %q", file, got, want)
+		}
+	}
+}
+
+func TestReadOnlyRoot(t *testing.T) {
+	d := shared(t)
+	p := wasmPod(t, d, host)
+	config := containerConfig("write", "/file", "text")
+	config.Linux.SecurityContext = &criapi.LinuxContainerSecurityContext{ReadonlyRootfs: true}
+	p.run(t, config).expectExit(t, 1, "Error")
+	config.Metadata.Name += "-writable"
+	config.Linux.SecurityContext.ReadonlyRootfs = false
+	p.run(t, config).expectExit(t, 0, "Completed")
+}
+
+func TestMemoryLimitIsReportedAsOOM(t *testing.T) {
+	d := shared(t)
+	p := wasmPod(t, d, host)
+	config := containerConfig("mem", "die")
+	config.Linux.Resources = &criapi.LinuxContainerResources{MemoryLimitInBytes: 16 << 20}
+	p.run(t, config).expectExit(t, 137, "OOMKilled")
+}
+
+// What `kubectl describe pod` shows must name the cause.
+func TestStartErrorNamesTheCause(t *testing.T) {
+	d := shared(t)
+	for name, tc := range map[string]struct {
+		file    string
+		content string
+		want    string
+	}{
+		"no module":  {"/main.wasm", "hello world", "not a WebAssembly module"},
+		"component":  {"/main.wasm", "\x00asm\x0d\x00\x01\x00", "WebAssembly component"},
+		"ELF":        {"/main.wasm", "\x7fELF\x02\x01\x01", "ELF file"},
+		"entrypoint": {"/other.wasm", "\x00asm\x01\x00\x00\x00", `"/main.wasm": no such file in the container; modules in it: /other.wasm`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			img, err := images.New(images.Host(), v1.Config{Entrypoint: []string{"/main.wasm"}}, map[string][]byte{tc.file: []byte(tc.content)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ref := "example.com/bad-" + strings.ToLower(strings.ReplaceAll(name, " ", "-")) + ":latest"
+			d.ImportImage(t, ref, img)
+			c := wasmPod(t, d, host).create(t, containerConfig(ref))
+			if err := c.start(); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("the error is %v, want one with %q", err, tc.want)
+			}
+			if s := c.wait(t); s.GetReason() != "StartError" || !strings.Contains(s.GetMessage(), tc.want) {
+				t.Errorf("reason %q, message %q", s.GetReason(), s.GetMessage())
+			}
+		})
+	}
+}
+
+// Guests cannot catch SIGTERM, so that there is nothing to wait for.
+func TestStopIsImmediate(t *testing.T) {
+	d := shared(t)
+	p := wasmPod(t, d, host)
+	for _, image := range []string{"spin", "sleep"} {
+		c := p.run(t, containerConfig(image))
+		begin := time.Now()
+		c.stop(t, 30)
+		if took := time.Since(begin); took > 2*time.Second {
+			t.Errorf("%s took %v", image, took)
+		}
+		c.expectExit(t, 143, "Error")
+		c.stop(t, 30)
+	}
+}
+
+func TestRemoveInEveryState(t *testing.T) {
+	d := shared(t)
+	for name, prepare := range map[string]func(*testing.T, *pod) *container{
+		"created": func(t *testing.T, p *pod) *container { return p.create(t, containerConfig("sleep")) },
+		"running": func(t *testing.T, p *pod) *container { return p.run(t, containerConfig("spin")) },
+		"exited": func(t *testing.T, p *pod) *container {
+			c := p.run(t, containerConfig("exit"))
+			c.wait(t)
+			return c
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := wasmPod(t, d, own)
+			c := prepare(t, p)
+			c.remove(t)
+			c.remove(t) // what is gone already is no error
+			c = prepare(t, p)
+			p.remove(t) // with all that is in it
+			p.remove(t)
+			if _, err := d.CRI().ContainerStatus(t.Context(), &criapi.ContainerStatusRequest{ContainerId: c.id}); err == nil {
+				t.Error("the container outlived its pod")
+			}
+		})
+	}
+}
+
+func TestStoppedPodIsNotReady(t *testing.T) {
+	d := shared(t)
+	p := wasmPod(t, d, own)
+	c := p.run(t, containerConfig("sleep"))
+	p.stop(t)
+	p.expectState(t, criapi.PodSandboxState_SANDBOX_NOTREADY)
+	c.expectExit(t, 137, "Error") // as upstream: a pod is stopped by force
+	p.stop(t)
+}
+
+func TestStats(t *testing.T) {
+	d := shared(t)
+	p := wasmPod(t, d, own)
+	c := p.run(t, containerConfig("spin"))
+	daemon.Eventually(t, "CPU time and memory in the stats", func() error {
+		r, err := d.CRI().ContainerStats(t.Context(), &criapi.ContainerStatsRequest{ContainerId: c.id})
+		if err != nil {
+			return err
+		}
+		cpu, memory := r.GetStats().GetCpu().GetUsageCoreNanoSeconds().GetValue(), r.GetStats().GetMemory().GetWorkingSetBytes().GetValue()
+		if cpu == 0 || memory == 0 {
+			return fmt.Errorf("cpu %d, memory %d", cpu, memory)
+		}
+		return nil
+	})
+	list, err := d.CRI().ListContainerStats(t.Context(), &criapi.ListContainerStatsRequest{})
+	if err != nil || len(list.GetStats()) != 1 {
+		t.Errorf("stats of all containers: %v (%v)", list.GetStats(), err)
+	}
+	// Kubelet asks for these if it is told to take all its stats from CRI.
+	daemon.Eventually(t, "the pod's stats", func() error {
+		r, err := d.CRI().PodSandboxStats(t.Context(), &criapi.PodSandboxStatsRequest{PodSandboxId: p.id})
+		if err == nil && len(r.GetStats().GetLinux().GetContainers()) != 1 {
+			err = errors.New("not those of the one container")
+		}
+		return err
+	})
+}
+
+func TestExecIsRefused(t *testing.T) {
+	d := shared(t)
+	c := wasmPod(t, d, host).run(t, containerConfig("sleep"))
+	_, err := d.CRI().ExecSync(t.Context(), &criapi.ExecSyncRequest{ContainerId: c.id, Cmd: []string{"/sleep.wasm"}, Timeout: 5})
+	if err == nil || !strings.Contains(err.Error(), "does not support") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+func TestLogRotation(t *testing.T) {
+	d := shared(t)
+	c := wasmPod(t, d, host).run(t, containerConfig("sleep"))
+	c.waitForLog(t, "sleeping")
+	if _, err := d.CRI().ReopenContainerLog(t.Context(), &criapi.ReopenContainerLogRequest{ContainerId: c.id}); err != nil {
+		t.Error(err)
+	}
+}
+
+// As kubelet pulls: with the handler of the pod that the image is for.
+func TestPull(t *testing.T) {
+	d := shared(t)
+	for _, spec := range []images.Spec{images.Wasm("hello-c"), images.Wasm("hello-c").ForWASI()} {
+		t.Run(spec.Platform.OS, func(t *testing.T) {
+			registry := images.NewRegistry()
+			defer registry.Close()
+			img, err := images.Image(t.Context(), spec)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ref, err := registry.Push(spec.Platform.OS+":latest", img)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := wasmPod(t, d, host)
+			if _, err := d.CRIImages().PullImage(t.Context(), &criapi.PullImageRequest{
+				Image:         &criapi.ImageSpec{Image: ref.String(), RuntimeHandler: daemon.Handler},
+				SandboxConfig: p.config, // without it, upstream does not look at the handler
+			}); err != nil {
+				t.Fatal(err)
+			}
+			c := p.run(t, containerConfig(ref.String()))
+			c.expectExit(t, 0, "Completed")
+			if got := c.logs(t, "stdout"); got != "hello from C\n" {
+				t.Errorf("log %q", got)
+			}
+		})
+	}
+}

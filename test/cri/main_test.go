@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package cri tests the daemon as kubelet meets it: through CRI's socket alone.
+package cri
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/containerd-wasm/containerd-wasm/test/daemon"
+	"github.com/containerd-wasm/containerd-wasm/test/images"
+)
+
+func TestMain(m *testing.M) { os.Exit(daemon.RunTests(m)) }
+
+var shared = daemon.Shared(func(t testing.TB, d *daemon.Daemon) {
+	for _, name := range []string{"hello-c", "cat", "env", "exit", "mem", "sleep", "spin", "trap", "write"} {
+		d.Import(t, images.Wasm(name))
+	}
+	img, err := images.New(images.Host(), v1.Config{Entrypoint: []string{"/main.wasm"}}, map[string][]byte{"/main.wasm": listen(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.ImportImage(t, listenImage, img)
+	// The first pod makes what stays for all others, such as the bridge.
+	p := wasmPod(t, d, own)
+	p.run(t, containerConfig("exit")).expectExit(t, 0, "Completed")
+	p.remove(t)
+}, daemon.WithBridge())
+
+const listenImage = "example.com/listen:latest"
+
+// listen compiles a guest that accepts one connection.
+func listen(t testing.TB) []byte {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "listen.wasm")
+	cmd := exec.CommandContext(t.Context(), "clang", "--target=wasm32-wasi", "-O2", "-s", "-o", out, "../integration/testdata/listen.c")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", cmd.Args, err, text)
+	}
+	module, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return module
+}
