@@ -29,7 +29,6 @@ func (p *pod) status(config Config, verbose bool) (sandbox.ControllerStatus, err
 	info, err := json.Marshal(podInfo{
 		Pid:         s.Pid,
 		RuntimeType: config.RuntimeType,
-		NetNS:       p.netns,
 		Config:      p.config,
 	})
 	if err != nil {
@@ -56,6 +55,5 @@ func (p *pod) ready() bool {
 type podInfo struct {
 	Pid         uint32                   `json:"pid"`
 	RuntimeType string                   `json:"runtimeType"`
-	NetNS       string                   `json:"netNamespacePath,omitempty"`
 	Config      *criapi.PodSandboxConfig `json:"config"`
 }

@@ -55,7 +55,7 @@ func (m *Manager) newTask(ctx context.Context, k key, opts runtime.CreateOpts) (
 
 // newGuest takes over module if it succeeds.
 func (m *Manager) newGuest(ctx context.Context, js *jail.Spec, module *engine.Module, rio runtime.IO) (*task, error) {
-	stdio, stdin, err := openStdio(rio)
+	stdio, stdin, err := openStdio(ctx, rio)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func (m *Manager) newGuest(ctx context.Context, js *jail.Spec, module *engine.Mo
 	guest, err := jail.New(ctx, js)
 	stdin.opened()
 	if err != nil {
-		stdin.end()
+		stdin.end() // and with it the copying
 		return nil, err
 	}
 	return &task{

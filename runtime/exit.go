@@ -42,11 +42,11 @@ func exitStatus(r *jail.Result, signal uint32, limit uint64) (status uint32, oom
 
 // diedOfMemory guesses: a refused memory.grow is not reported by the engine,
 // and the guest's own reaction to it is a trap or an exit code like any other.
-// A guest that fails with less than an eighth of its limit left is taken to
-// have failed for it.
+// A guest that fails with a quarter of its limit left or less is taken to have
+// failed for it: programs ask for memory in pieces.
 func diedOfMemory(r *jail.Result, limit uint64) bool {
 	failed := r.Ending == jail.Trapped || r.Ending == jail.Exited && r.Code != 0
-	return failed && limit != 0 && r.Memory+limit/8 >= limit
+	return failed && limit != 0 && r.Memory+limit/4 >= limit
 }
 
 // Kill delivers a signal. A guest cannot catch signals, so those that ask a

@@ -3,6 +3,7 @@
 package runtime
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/containerd/containerd/v2/core/runtime"
 	"github.com/containerd/errdefs"
+	"github.com/containerd/fifo"
 	"golang.org/x/sys/unix"
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
@@ -20,7 +22,7 @@ import (
 // openStdio turns what a client asks for into files of the guest.
 //
 // Errors: InvalidArgument; NotImplemented: a terminal, or a logger binary.
-func openStdio(rio runtime.IO) (files [3]jail.File, stdin *stdinRelay, err error) {
+func openStdio(ctx context.Context, rio runtime.IO) (files [3]jail.File, stdin *stdinRelay, err error) {
 	if rio.Terminal {
 		return files, nil, fmt.Errorf("a terminal: runtime %s does not support it: %w", Name, errdefs.ErrNotImplemented)
 	}
@@ -29,7 +31,7 @@ func openStdio(rio runtime.IO) (files [3]jail.File, stdin *stdinRelay, err error
 			return files, nil, err
 		}
 	}
-	stdin, err = relayStdin(rio.Stdin)
+	stdin, err = relayStdin(ctx, rio.Stdin)
 	if stdin != nil {
 		files[0] = stdin.file()
 	}
@@ -62,56 +64,44 @@ func output(uri string) (jail.File, error) {
 // guest cannot read the FIFO itself: it would see its end before the client
 // has opened it.
 type stdinRelay struct {
-	guest  *os.File // the guest opens its own, by path
-	pipe   *os.File
-	fifo   *os.File
-	holder *os.File // keeps the FIFO from ending before CloseIO
+	path  string   // of the FIFO
+	guest *os.File // the guest opens its own, by path
+	pipe  *os.File
+	fifo  io.ReadCloser
 }
 
 // relayStdin returns nil for a guest without stdin.
 //
 // Errors: NotFound, InvalidArgument: no FIFO.
-func relayStdin(path string) (_ *stdinRelay, err error) {
+func relayStdin(ctx context.Context, path string) (*stdinRelay, error) {
 	if path == "" {
 		return nil, nil
 	}
-	s := &stdinRelay{}
-	defer func() {
-		if err != nil {
-			s.end()
-		}
-	}()
-	// Neither waits: a reader need not have a writer, and then there is one.
-	if s.fifo, err = openFIFO(path, unix.O_RDONLY); err != nil {
-		return nil, err
-	}
-	if s.holder, err = openFIFO(path, unix.O_WRONLY); err != nil {
-		return nil, err
-	}
-	if s.guest, s.pipe, err = os.Pipe(); err != nil {
-		return nil, fmt.Errorf("a pipe for stdin: %w", err)
-	}
-	go func() {
-		// It ends with the client's and our writing end, or with the guest.
-		_, _ = io.Copy(s.pipe, s.fifo)
-		s.pipe.Close()
-	}()
-	return s, nil
-}
-
-func openFIFO(path string, mode int) (*os.File, error) {
-	f, err := os.OpenFile(path, mode|unix.O_NONBLOCK, 0)
-	switch {
+	switch info, err := os.Stat(path); {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("stdin %q: no such FIFO: %w", path, errdefs.ErrNotFound)
 	case err != nil:
-		return nil, fmt.Errorf("opening stdin: %w", err)
-	}
-	if info, err := f.Stat(); err != nil || info.Mode()&fs.ModeNamedPipe == 0 {
-		f.Close()
+		return nil, fmt.Errorf("stdin: %w", err)
+	case info.Mode()&fs.ModeNamedPipe == 0:
 		return nil, fmt.Errorf("stdin %q is not a FIFO: %w", path, errdefs.ErrInvalidArgument)
 	}
-	return f, nil
+	// Opens in the background: the client may come later.
+	f, err := fifo.OpenFifo(context.WithoutCancel(ctx), path, unix.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, fmt.Errorf("opening stdin: %w", err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("a pipe for stdin: %w", err)
+	}
+	s := &stdinRelay{path: path, guest: r, pipe: w, fifo: f}
+	go func() {
+		// It ends with the FIFO's last writer, or with the guest.
+		_, _ = io.Copy(w, f)
+		s.end()
+	}()
+	return s, nil
 }
 
 // file is how a guest opens its end: /proc/self is this process for it.
@@ -127,21 +117,24 @@ func (s *stdinRelay) opened() {
 	}
 }
 
-// CloseIO lets the input end once the client has closed it: what is in the FIFO
-// still reaches the guest. A nil relay has none.
+// CloseIO lets the guest see the end of its input, after what clients have
+// written: the FIFO ends when its last writer has closed it, which is this one
+// if there is no other. A nil relay has none.
 func (s *stdinRelay) CloseIO() {
-	if s != nil {
-		s.holder.Close()
+	if s == nil {
+		return
+	}
+	// It fails if the FIFO, or the relay, is gone.
+	if fd, err := unix.Open(s.path, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0); err == nil {
+		unix.Close(fd)
 	}
 }
 
-// end is for a guest that is gone.
+// end is for a guest that is gone, or has had all its input.
 func (s *stdinRelay) end() {
 	if s == nil {
 		return
 	}
-	// A nil file answers with an error.
-	for _, f := range []*os.File{s.holder, s.fifo, s.pipe, s.guest} {
-		f.Close()
-	}
+	s.fifo.Close()
+	s.pipe.Close()
 }

@@ -28,9 +28,9 @@
 #include <unistd.h>
 #include <wasmedge/wasmedge.h>
 
-// Steps for one signal: a few ms. A host call without blocking system calls is
-// shorter than that, unless it works on much memory; then it goes on at full
-// speed until the kill is sent again.
+// Steps for one signal. A host call without blocking system calls is over after
+// about a thousand, 10 ms, unless it works on much memory: then it goes on at
+// full speed until the kill is sent again.
 #define MAX_STEPS 1000
 
 // WasmEdge reserves 4 GiB before a linear memory and 8 GiB from its start, and
@@ -102,9 +102,8 @@ static void deliver(struct jail *j, siginfo_t *info, ucontext_t *u)
 		context_step(u, true);
 }
 
-// on_kill: the first signal takes from the thread every system call that could
-// block, so that no host call lasts or begins again; the next ones, a
-// millisecond later, find guest code, or a host call that is nearly over.
+// on_kill: the first signal also takes from the thread every system call that
+// could block, so that no host call lasts, or begins again.
 static void on_kill(int sig, siginfo_t *info, void *context)
 {
 	(void)sig;

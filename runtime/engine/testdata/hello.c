@@ -2,4 +2,7 @@
 
 #include <stdio.h>
 
-int main(void) { puts("hello"); }
+int main(void)
+{
+	puts("hello");
+}

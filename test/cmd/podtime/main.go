@@ -49,7 +49,7 @@ func run(socket string, n int, handlers []string) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	client := cri.NewRuntimeServiceClient(conn)
 	times := make([][][]time.Duration, len(handlers)) // by handler and stage
 	for begin := 0; begin < n; begin += turn {
