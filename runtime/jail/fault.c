@@ -28,10 +28,10 @@
 #include <unistd.h>
 #include <wasmedge/wasmedge.h>
 
-// Steps for one signal. A host call without blocking system calls is over after
-// about a thousand, 10 ms, unless it works on much memory: then it goes on at
-// full speed until the kill is sent again.
-#define MAX_STEPS 1000
+// Steps for one signal: about a thousand, 10 ms, end a host call that may not
+// block, unless it works on much memory; then it goes on at full speed until the
+// kill is sent again.
+#define MAX_STEPS 4000
 
 // WasmEdge reserves 4 GiB before a linear memory and 8 GiB from its start, and
 // nothing else is there (lib/system/allocator.cpp).
@@ -110,7 +110,7 @@ static void on_kill(int sig, siginfo_t *info, void *context)
 	struct jail *j = jail_self;
 	if (j == NULL || !j->killed)
 		return;
-	j->steps = j->kills == 0 ? MAX_STEPS : 0;
+	j->steps = 0;
 	if (j->kills++ == 0 && j->phase >= PHASE_GUEST)
 		jail_seccomp_end();
 	deliver(j, info, context);

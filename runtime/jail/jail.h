@@ -111,7 +111,7 @@ const char *jail_init(const void *keepalive);
 struct jail *jail_create(uint64_t id, const struct jail_spec *spec);
 void jail_start(struct jail *j);
 // jail_kill asks the thread to end. Until JAIL_EV_EXITED it is to be called
-// again every millisecond or so: the guest may be in a host call that the first
+// again every few milliseconds: the guest may be in a host call that the first
 // signal only interrupted.
 void jail_kill(struct jail *j);
 int jail_tid(const struct jail *j);
