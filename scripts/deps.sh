@@ -87,12 +87,21 @@ write_file() {
 	updated=
 }
 
+# mirror prints where this machine gets Debian 12 from.
+mirror() {
+	# shellcheck disable=SC2016 # the fields are apt's
+	apt-get indextargets --format '$(SITE) $(RELEASE)' | awk '$2 == "bookworm" { print $1; exit }'
+}
+
 # add_trixie makes Debian 13's packages known at a priority below everything of
 # Debian 12, so that nothing comes from there unless it is asked for.
 add_trixie() {
+	local site
+	site=$(mirror)
+	[ -n "$site" ] || die "no source of Debian 12 (bookworm) in apt's configuration to take Debian 13's address from"
 	write_file "$trixie_sources" <<-EOF
 		Types: deb
-		URIs: http://deb.debian.org/debian
+		URIs: $site
 		Suites: trixie
 		Components: main
 		Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
