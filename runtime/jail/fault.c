@@ -222,7 +222,7 @@ static void block_signals(sigset_t *old)
 	pthread_sigmask(SIG_SETMASK, &set, old);
 }
 
-// It and the threads that it makes take no signals but faults and the kill:
+// The thread and those that it makes take no signals but faults and the kill:
 // all others are for Go's threads.
 int jail_make_thread(pthread_t *thread, void *(*main)(void *), void *arg)
 {

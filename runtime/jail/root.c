@@ -91,7 +91,11 @@ static int make_tmpfs(struct jail *j, const struct jail_mount *m)
 	if (ctx < 0)
 		return fail_tmpfs(j, m);
 	char options[256];
-	snprintf(options, sizeof(options), "%s", m->options != NULL ? m->options : "");
+	const char *given = m->options != NULL ? m->options : "";
+	if (snprintf(options, sizeof(options), "%s", given) >= (int)sizeof(options)) {
+		errno = E2BIG;
+		return fail_tmpfs(j, m);
+	}
 	for (char *save, *o = strtok_r(options, ",", &save); o != NULL;
 		o = strtok_r(NULL, ",", &save)) {
 		char *value = strchr(o, '=');

@@ -7,7 +7,7 @@
 // guest cannot signal the daemon.
 //
 // The thread that makes the guests' threads has the filter, and they inherit
-// it (thread.c). So it allows what a jail is made with: unshare, setns,
+// it (spawn.c). So it allows what a jail is made with: unshare, setns,
 // open_tree and the like. Those need CAP_SYS_ADMIN, CAP_SYS_CHROOT, CAP_SETUID
 // or CAP_SETGID, which no guest is left with (package runtime).
 
@@ -57,14 +57,14 @@ static int denied[] = {
 	SYS_sched_setattr,
 	SYS_sched_setparam,
 	SYS_sched_setscheduler,
-// new ones, other programs, the end of this one
+	// other programs, the end of this one, new ones
+	SYS_execve,
+	SYS_execveat,
+	SYS_exit_group,
 #if defined(__x86_64__)
 	SYS_fork,
 	SYS_vfork,
 #endif
-	SYS_execve,
-	SYS_execveat,
-	SYS_exit_group,
 	// what all threads of the process share
 	SYS_rt_sigaction,
 	SYS_setrlimit,
