@@ -33,6 +33,13 @@ type Config struct {
 	// StackSize is the native call stack of a guest in bytes. Only what a
 	// guest touches takes memory.
 	StackSize uint64
+	// MaxMemory is what all guests may have together, in bytes: linear memory,
+	// stacks, and what the engine takes for each. 0: three quarters of the
+	// host's, or of the daemon's cgroup.
+	MaxMemory uint64
+	// MaxGuests is how many guests and pods there may be. 0: as many as
+	// vm.max_map_count has room for.
+	MaxGuests int
 }
 
 // Manager makes and holds the tasks of runtime Name, of all namespaces.
@@ -55,6 +62,9 @@ type key struct{ namespace, id string }
 func NewManager(ctx context.Context, config Config, e *engine.Engine, publisher eventbus.Publisher) (*Manager, error) {
 	if config.StackSize < minStack || config.StackSize > maxStack {
 		return nil, fmt.Errorf("stack_size %d is not between %d and %d: %w", config.StackSize, minStack, maxStack, errdefs.ErrInvalidArgument)
+	}
+	if err := setLimits(config); err != nil {
+		return nil, err
 	}
 	keepalive, err := e.LoadBytes(ctx, "keepalive", jail.Keepalive, engine.WithImport("env", "block"), engine.WithoutStart())
 	if err != nil {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// How a signal handler finds the interrupted instruction, and how it gets
-// control back soon: the one place where processors differ.
+// How a signal handler finds the interrupted instruction, how it gets control
+// back soon, and how it makes the interrupted system call fail: the one place
+// where processors differ.
 //
 // x86-64 has a trap flag: the thread takes SIGTRAP after each instruction.
 // arm64 has none that user space can set: the sender sends again and again
@@ -13,6 +14,7 @@
 #include <ucontext.h>
 
 #if defined(__x86_64__)
+#define CAN_STEP 1
 #define TRAP_FLAG 0x100
 static inline uintptr_t context_pc(const ucontext_t *u)
 {
@@ -25,7 +27,12 @@ static inline void context_step(ucontext_t *u, bool on)
 	else
 		u->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
 }
+static inline void context_fail_call(ucontext_t *u, int err)
+{
+	u->uc_mcontext.gregs[REG_RAX] = -err;
+}
 #elif defined(__aarch64__)
+#define CAN_STEP 0
 static inline uintptr_t context_pc(const ucontext_t *u)
 {
 	return (uintptr_t)u->uc_mcontext.pc;
@@ -34,6 +41,10 @@ static inline void context_step(ucontext_t *u, bool on)
 {
 	(void)u;
 	(void)on;
+}
+static inline void context_fail_call(ucontext_t *u, int err)
+{
+	u->uc_mcontext.regs[0] = (unsigned long long)-err;
 }
 #else
 #error "no way to interrupt a guest on this architecture"

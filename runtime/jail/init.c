@@ -4,8 +4,10 @@
 
 const char *jail_init(const void *keepalive)
 {
-	// The resolver first: no object may be loaded after fault.c has listed them.
+	// The resolver first: no object may be loaded after code.c has listed them.
 	const char *err = jail_isolate_init();
+	if (err == NULL)
+		err = jail_interpose_init();
 	if (err == NULL)
 		err = jail_signals_init(keepalive);
 	if (err == NULL)

@@ -25,6 +25,7 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"sync"
 	"unsafe"
@@ -37,10 +38,28 @@ var (
 	initOnce sync.Once
 	errInit  = fmt.Errorf("jail.Init was not called: %w", errdefs.ErrFailedPrecondition)
 
-	guestsMu sync.Mutex
-	guests   = map[uint64]*Guest{}
-	lastID   uint64
+	guestsMu   sync.Mutex
+	guests     = map[uint64]*Guest{}
+	lastID     uint64
+	maxThreads = math.MaxInt
 )
+
+// Limits bound all guests together.
+type Limits struct {
+	Memory  uint64 // bytes: linear memory, stacks, and Spec.Overhead of each
+	Threads int    // guests and parked threads
+}
+
+// SetLimits replaces the limits. Guests that are there already keep what they have.
+func SetLimits(l Limits) {
+	C.jail_set_budget(C.uint64_t(l.Memory))
+	guestsMu.Lock()
+	defer guestsMu.Unlock()
+	maxThreads = l.Threads
+}
+
+// MemoryUsed is what counts against Limits.Memory, in bytes.
+func MemoryUsed() uint64 { return uint64(C.jail_budget_used()) }
 
 // Keepalive is the module that Init wants, in binary form: it imports the
 // function "env"."block" and exports "go", which calls it.
@@ -103,12 +122,19 @@ func dispatch() {
 }
 
 // register gives a guest its id, under which news of its thread arrives.
-func register(g *Guest) {
+//
+// Errors: ResourceExhausted: there are as many as SetLimits allows.
+func register(g *Guest) error {
 	guestsMu.Lock()
 	defer guestsMu.Unlock()
+	if len(guests) >= maxThreads {
+		return fmt.Errorf("the daemon has %d WebAssembly containers and pods, as many as it may have: raise max_guests in the runtime's configuration and vm.max_map_count: %w",
+			len(guests), errdefs.ErrResourceExhausted)
+	}
 	lastID++
 	g.id = lastID
 	guests[g.id] = g
+	return nil
 }
 
 func unregister(g *Guest) {

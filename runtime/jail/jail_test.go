@@ -133,14 +133,19 @@ func spec(tb testing.TB, module string) *Spec {
 // stdout sends the guest's output to a file whose content it returns.
 func stdout(tb testing.TB, s *Spec) func() string {
 	path := filepath.Join(tb.TempDir(), "stdout")
-	s.Stdio[1] = File{Path: path, Flags: os.O_WRONLY | os.O_CREATE | os.O_APPEND}
-	return func() string {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		return string(b)
+	s.Stdio[1] = File{Path: path, Flags: outputFlags}
+	return func() string { return content(tb, path) }
+}
+
+const outputFlags = os.O_WRONLY | os.O_CREATE | os.O_APPEND
+
+func content(tb testing.TB, path string) string {
+	tb.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		tb.Fatal(err)
 	}
+	return string(b)
 }
 
 func create(tb testing.TB, s *Spec) *Guest {
