@@ -71,7 +71,7 @@ func NewManager(ctx context.Context, config Config, e *engine.Engine, publisher 
 		return nil, fmt.Errorf("loading the keep-alive module: %w", err)
 	}
 	// Never released: its guest runs as long as the process.
-	if err := jail.Init(keepalive.AST()); err != nil {
+	if err := jail.Init(keepalive.AST(), ""); err != nil {
 		return nil, err
 	}
 	if err := resetState(config.State); err != nil {

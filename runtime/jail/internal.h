@@ -123,7 +123,10 @@ void jail_post(struct jail *j, int events);
 void jail_futex_wait(_Atomic int *addr, int value);
 void jail_futex_wake(_Atomic int *addr);
 
-// isolate.c: each returns 0, or -1 after jail_fail.
+// isolate.c: moves the calling thread; 0, or -1 and errno.
+int jail_join_cgroup(const char *file);
+
+// Each returns 0, or -1 after jail_fail.
 int jail_isolate(struct jail *j);
 int jail_drop_privileges(struct jail *j);
 
@@ -131,7 +134,7 @@ int jail_drop_privileges(struct jail *j);
 const char *jail_seccomp(void); // for the calling thread and those it makes
 int jail_seccomp_profile(struct jail *j);
 void jail_seccomp_end(void); // leaves the calling thread what ending takes
-const char *jail_spawner_init(void);
+const char *jail_spawner_init(const char *cgroup);
 
 // thread.c, spawn.c
 void *jail_thread_main(void *jail);

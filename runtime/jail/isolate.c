@@ -65,24 +65,36 @@ static int join_network(struct jail *j)
 	return 0;
 }
 
-static int write_file(struct jail *j, const char *path, const char *value)
+static int write_file(const char *path, const char *value)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
-		return jail_fail(j, "open", path);
+		return -1;
 	ssize_t len = (ssize_t)strlen(value);
-	if (write(fd, value, (size_t)len) != len)
-		return jail_fail(j, "write", path);
+	int err = write(fd, value, (size_t)len) == len ? 0 : -1;
 	close(fd);
+	return err;
+}
+
+// "0" is the writer. A thread that moves itself takes 20 us; if another one wrote
+// its number, that would take a lock which waits for an RCU grace period, 10 ms
+// (cgroup_attach_lock, since Linux 5.5).
+int jail_join_cgroup(const char *file)
+{
+	return write_file(file, "0");
+}
+
+static int join_cgroup(struct jail *j)
+{
+	const char *file = j->spec->cgroup;
+	if (file != NULL && jail_join_cgroup(file) != 0)
+		return jail_fail(j, "join cgroup", file);
 	return 0;
 }
 
-// join_cgroup: "0" is the writer. A thread that moves itself takes 20 us; if
-// another one wrote its number, that would take a lock which waits for an RCU
-// grace period, 10 ms (cgroup_attach_lock, since Linux 5.5).
-static int join_cgroup(struct jail *j)
+static int write_sysctl(struct jail *j, const struct jail_sysctl *ctl)
 {
-	return j->spec->cgroup != NULL ? write_file(j, j->spec->cgroup, "0") : 0;
+	return write_file(ctl->path, ctl->value) == 0 ? 0 : jail_fail(j, "write sysctl", ctl->path);
 }
 
 static int own_ipc_uts(struct jail *j)
@@ -94,7 +106,7 @@ static int own_ipc_uts(struct jail *j)
 	if (spec->hostname != NULL && sethostname(spec->hostname, strlen(spec->hostname)) != 0)
 		return jail_fail(j, "sethostname", spec->hostname);
 	for (size_t i = 0; i < spec->n_sysctls; i++)
-		if (write_file(j, spec->sysctls[i].path, spec->sysctls[i].value) != 0)
+		if (write_sysctl(j, &spec->sysctls[i]) != 0)
 			return -1;
 	return 0;
 }

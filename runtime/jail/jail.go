@@ -74,18 +74,13 @@ var Keepalive = []byte("\x00asm\x01\x00\x00\x00" +
 
 // Init prepares the process for guests: signal handlers, the keep-alive guest,
 // the resolver, a template mount namespace. It works once for all calls;
-// keepalive is Keepalive, compiled and loaded, and must stay loaded for ever.
+// keepalive is Keepalive, compiled and loaded, and must stay loaded for ever. cgroup
+// is as Spec.Cgroup, for the thread that makes guests and thus for all of them.
 //
 // Errors: FailedPrecondition, naming what the process lacks.
-func Init(keepalive *wasmedge.AST) error {
+func Init(keepalive *wasmedge.AST, cgroup string) error {
 	initOnce.Do(func() {
-		module, err := modulePointer(keepalive)
-		if err == nil {
-			if msg := C.jail_init(module); msg != nil {
-				err = fmt.Errorf("%s: %w", C.GoString(msg), errdefs.ErrFailedPrecondition)
-			}
-		}
-		if err != nil {
+		if err := initialize(keepalive, cgroup); err != nil {
 			errInit = fmt.Errorf("preparing the process for guests: %w", err)
 			return
 		}
@@ -93,6 +88,19 @@ func Init(keepalive *wasmedge.AST) error {
 		go dispatch()
 	})
 	return errInit
+}
+
+func initialize(keepalive *wasmedge.AST, cgroup string) error {
+	module, err := modulePointer(keepalive)
+	if err != nil {
+		return err
+	}
+	o := &order{}
+	defer o.free()
+	if msg := C.jail_init(module, o.optional(cgroup)); msg != nil {
+		return fmt.Errorf("%s: %w", C.GoString(msg), errdefs.ErrFailedPrecondition)
+	}
+	return nil
 }
 
 // modulePointer gets at the C object behind a loaded module, which WasmEdge-go

@@ -122,8 +122,9 @@ struct jail_result {
 };
 
 // jail_init prepares the process, once: keepalive is a loaded module that
-// exports "go" and imports "env"."block". Returns NULL or what failed.
-const char *jail_init(const void *keepalive);
+// exports "go" and imports "env"."block"; cgroup is the file by which the thread
+// that makes guests joins a group, or NULL. Returns NULL or what failed.
+const char *jail_init(const void *keepalive, const char *cgroup);
 
 // jail_set_budget bounds what all guests may have together, in bytes: linear
 // memory, stacks, and what each is said to take besides. jail_budget_used is what

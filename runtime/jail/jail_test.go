@@ -116,7 +116,7 @@ func setUp(dir string) error {
 			return err
 		}
 	}
-	return Init(ast)
+	return Init(ast, "")
 }
 
 // spec is a work order for a module of testdata as an unprivileged user in an
