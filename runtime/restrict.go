@@ -12,6 +12,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
+	"github.com/containerd-wasm/containerd-wasm/runtime/seccomp"
 )
 
 // restrict fills in what of the spec confines a guest further.
@@ -36,6 +37,9 @@ func restrict(js *jail.Spec, spec *specs.Spec) error {
 		return err
 	}
 	var err error
+	if js.Seccomp, err = seccomp.Compile(spec.Linux.Seccomp); err != nil {
+		return err
+	}
 	if js.Masked, err = hiddenPaths("masked", spec.Linux.MaskedPaths); err != nil {
 		return err
 	}
