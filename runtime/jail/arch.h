@@ -4,8 +4,10 @@
 // back soon, and how it makes the interrupted system call fail: the one place
 // where processors differ.
 //
-// x86-64 has a trap flag: the thread takes SIGTRAP after each instruction.
-// arm64 has none that user space can set: the sender sends again and again
+// x86-64 has return addresses in a known place on the stack, which can be replaced
+// (return.c), and a trap flag, by which the thread takes SIGTRAP after each
+// instruction, if there is no such address. arm64 keeps return addresses anywhere,
+// and has no trap flag that user space can set: the sender sends again and again
 // (guest.go), and one of those signals finds the thread in guest code.
 #pragma once
 
@@ -15,6 +17,7 @@
 
 #if defined(__x86_64__)
 #define CAN_STEP 1
+#define CAN_REPLACE_RETURN 1 // with return_amd64.S
 #define TRAP_FLAG 0x100
 static inline uintptr_t context_pc(const ucontext_t *u)
 {
@@ -33,6 +36,7 @@ static inline void context_fail_call(ucontext_t *u, int err)
 }
 #elif defined(__aarch64__)
 #define CAN_STEP 0
+#define CAN_REPLACE_RETURN 0
 static inline uintptr_t context_pc(const ucontext_t *u)
 {
 	return (uintptr_t)u->uc_mcontext.pc;

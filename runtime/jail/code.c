@@ -44,11 +44,15 @@ const char *jail_code_init(void)
 	return err;
 }
 
-bool jail_in_guest_code(const void *context)
+bool jail_is_guest_code(uintptr_t pc)
 {
-	uintptr_t pc = context_pc(context);
 	for (size_t i = 0; i < n_texts; i++)
 		if (pc >= texts[i].start && pc < texts[i].end)
 			return false;
 	return true;
+}
+
+bool jail_in_guest_code(const void *context)
+{
+	return jail_is_guest_code(context_pc(context));
 }

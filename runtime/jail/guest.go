@@ -167,20 +167,15 @@ func (g *Guest) keepKilling() {
 	}
 }
 
-// killInterval is the time before the kill is sent again. The first tries come
-// soon (QUICK_TRIES in stop.c). Then a guest that can be stepped (arch.h) is, and
-// more signals would only disturb. Where it cannot, it is a matter of chance
-// whether a signal finds guest code: often, and at intervals that fall into no step
-// with what the guest does.
+// killInterval is the time before the kill is sent again. A guest that can be
+// stopped by one signal (arch.h) is gone by then, and more would only disturb.
+// Where it cannot, it is a matter of chance whether a signal finds guest code:
+// often, and at intervals that fall into no step with what the guest does.
 func killInterval(i int) time.Duration {
-	switch {
-	case i < 3:
-		return 100 * time.Microsecond
-	case runtime.GOARCH == "amd64" || i >= 1000:
+	if runtime.GOARCH == "amd64" || i >= 1000 {
 		return 20 * time.Millisecond
-	default:
-		return time.Duration(200+i*7919%1300) * time.Microsecond
 	}
+	return time.Duration(200+i*7919%1300) * time.Microsecond
 }
 
 // Pause holds the guest where it is and returns when no more of its code runs. A

@@ -45,6 +45,7 @@ struct jail {
 	_Atomic int changes; // futex: counts those of killed and paused
 	_Atomic int fault;   // enum jail_ending for which it is to end, or 0
 	int bad_call;        // number of the system call (JAIL_END_SYSCALL)
+	uintptr_t return_to; // where the host call would return (return.c)
 	int kills;           // signals taken since the guest was to end
 	int steps;           // instructions stepped for the current signal
 	struct jail_result result;
@@ -85,11 +86,17 @@ _Noreturn void jail_stop_daemon(struct jail *j, const siginfo_t *info, uintptr_t
 void jail_stop_init(void);
 // Ends the guest, holds it, or arranges for another look.
 void jail_deliver(struct jail *j, siginfo_t *info, void *context);
+// Ends or holds the guest whose host call has just returned.
+void jail_stop_here(struct jail *j);
 // Holds the calling guest's thread while it is paused.
 void jail_park(struct jail *j, enum jail_parked where);
 
+// return.c: true: the running host call returns to jail_stop_here.
+bool jail_replace_return(struct jail *j);
+
 // code.c
 const char *jail_code_init(void);
+bool jail_is_guest_code(uintptr_t pc);
 bool jail_in_guest_code(const void *context);
 
 // keepalive.c

@@ -6,18 +6,20 @@
 // WasmEdge and libc hold no lock and no half-made object: in guest code itself. A
 // guest that waits in the middle of malloc would be no better. Everything here
 // follows from that rule: when the interrupted instruction is not guest code, the
-// thread goes on, one instruction at a time (arch.h), until it is.
+// thread goes on until its host call returns (return.c). Where the return address
+// cannot be found, or replaced, it goes on one instruction at a time (arch.h), or
+// until another signal.
 //
 //               signal, in guest code                 end_guest
 //   running ------------------------------> stopped ------------> over
-//      |  ^                                  ^  |  ^
-//      |  +------ no reason any more --------+--+  | reached guest code
-//      |                                   resumed |
-//      +---- signal, in a host call ----> stepping +
+//      |  ^                                  ^  |
+//      |  +------------ resumed -------------|--+
+//      |                                     | the host call returned
+//      +---- signal, in a host call ----> leaving
 //
 // A host call that blocks: a kill makes it fail, and every later one too, since
 // the thread loses the calls that can block. A pause leaves it alone: the kernel
-// (SA_RESTART) or interpose.c begin it again, and it blocks with the trap flag set.
+// (SA_RESTART) or interpose.c begin it again.
 
 #include "arch.h"
 #include "internal.h"
@@ -27,14 +29,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// Steps for one signal: about a thousand, 10 ms, end a host call that may not
-// block, unless it works on much memory; then it goes on at full speed until the
-// kill is sent again.
+// Steps for one signal: about a thousand, 10 ms, end most host calls that may not
+// block. Others go on at full speed until the kill is sent again.
 #define MAX_STEPS 4000
-
-// Signals of a kill before it is stepped: the host call fails at once, and the next
-// signal, 0.1 ms later, often finds guest code.
-#define QUICK_TRIES 3
 
 static struct sigaction go_step, go_syscall; // Go's, from before
 
@@ -61,7 +58,7 @@ static bool steps(struct jail *j)
 {
 	if (j->fault || j->paused)
 		return true;
-	return j->kills > QUICK_TRIES && ++j->steps <= MAX_STEPS;
+	return ++j->steps <= MAX_STEPS;
 }
 
 // The trap flag must be off before the thread ends: with signals blocked, a
@@ -78,7 +75,16 @@ void jail_deliver(struct jail *j, siginfo_t *info, void *context)
 			jail_end_guest(info, context);
 		return;
 	}
-	context_step(context, steps(j));
+	if (!jail_replace_return(j))
+		context_step(context, steps(j));
+}
+
+void jail_stop_here(struct jail *j)
+{
+	siginfo_t info = {.si_signo = SIGSEGV};
+	jail_park(j, PARKED_IN_HANDLER);
+	if (must_end(j))
+		jail_end_guest(&info, NULL);
 }
 
 // on_kill: the first signal also takes from the thread every system call that
