@@ -23,6 +23,10 @@ static inline uintptr_t context_pc(const ucontext_t *u)
 {
 	return (uintptr_t)u->uc_mcontext.gregs[REG_RIP];
 }
+static inline uintptr_t context_sp(const ucontext_t *u)
+{
+	return (uintptr_t)u->uc_mcontext.gregs[REG_RSP];
+}
 static inline void context_step(ucontext_t *u, bool on)
 {
 	if (on)
@@ -40,6 +44,10 @@ static inline void context_fail_call(ucontext_t *u, int err)
 static inline uintptr_t context_pc(const ucontext_t *u)
 {
 	return (uintptr_t)u->uc_mcontext.pc;
+}
+static inline uintptr_t context_sp(const ucontext_t *u)
+{
+	return (uintptr_t)u->uc_mcontext.sp;
 }
 static inline void context_step(ucontext_t *u, bool on)
 {

@@ -84,6 +84,8 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 		go_action[sig].sa_sigaction(sig, info, context);
 		return;
 	}
+	if (j->unwinding != NULL)
+		siglongjmp(*j->unwinding, 1);
 	if (sig == SIGSEGV && jail_grow_stack(j, info->si_addr))
 		return;
 	if (guest_may_run(j)) {

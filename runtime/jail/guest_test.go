@@ -65,7 +65,7 @@ func TestOutputIsTheGuestsAlone(t *testing.T) {
 }
 
 // kills are the places in which a guest may be when it has to end.
-var kills = []string{"spin", "spin_start", "poll", "read", "write", "recurse", "recurse_host"}
+var kills = []string{"spin", "spin_start", "poll", "read", "write", "recurse", "recurse_host", "copy", "random_long"}
 
 // blocked gives the guest an input that never comes and an output that nobody
 // reads.

@@ -6,6 +6,7 @@
 #include "jail.h"
 
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -39,15 +40,16 @@ struct jail {
 	_Atomic int phase;
 	_Atomic int start; // futex: 0 wait, 1 start or end
 	_Atomic int killed;
-	_Atomic int paused;  // is to be held
-	_Atomic int caught;  // since then the thread has taken the signal
-	_Atomic int parked;  // enum jail_parked: waits to be resumed
-	_Atomic int changes; // futex: counts those of killed and paused
-	_Atomic int fault;   // enum jail_ending for which it is to end, or 0
-	int bad_call;        // number of the system call (JAIL_END_SYSCALL)
-	uintptr_t return_to; // where the host call would return (return.c)
-	int kills;           // signals taken since the guest was to end
-	int steps;           // instructions stepped for the current signal
+	_Atomic int paused;    // is to be held
+	_Atomic int caught;    // since then the thread has taken the signal
+	_Atomic int parked;    // enum jail_parked: waits to be resumed
+	_Atomic int changes;   // futex: counts those of killed and paused
+	_Atomic int fault;     // enum jail_ending for which it is to end, or 0
+	int bad_call;          // number of the system call (JAIL_END_SYSCALL)
+	sigjmp_buf *unwinding; // where a fault of the unwinder goes on, or NULL
+	uintptr_t return_to;   // where the host call would return (return.c)
+	int kills;             // signals taken since the guest was to end
+	int steps;             // instructions stepped for the current signal
 	struct jail_result result;
 
 	// One mapping, from its start: signal stack, guard, stack (thread.c). Of
@@ -96,7 +98,9 @@ bool jail_replace_return(struct jail *j);
 
 // code.c
 const char *jail_code_init(void);
-bool jail_is_guest_code(uintptr_t pc);
+void jail_code_add(const void *at, size_t size);
+void jail_code_remove(const void *at);
+bool jail_is_module_code(uintptr_t pc);
 bool jail_in_guest_code(const void *context);
 
 // keepalive.c

@@ -5,11 +5,12 @@
 // they keep the guest's limits, which the kernel has for whole processes only;
 // on all other threads they do what libc's do.
 //
-//   mmap        the engine's way to enlarge linear memory
-//   open, ...   whatever makes a file descriptor
-//   epoll_wait  the one blocking call that SA_RESTART does not restart
-//   operator new           what a host call takes of the engine's heap
-//   __assert_fail, abort   how the engine gives up on a host call
+//   mmap                  the engine's way to enlarge linear memory
+//   mprotect, munmap      its way to make code executable, and to give it back
+//   open, ...             whatever makes a file descriptor
+//   epoll_wait            the one blocking call that SA_RESTART does not restart
+//   operator new          what a host call takes of the engine's heap
+//   __assert_fail, abort  how the engine gives up on a host call
 //
 // libc's own calls, such as malloc's, do not come here.
 
@@ -88,6 +89,20 @@ void *mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset)
 		j->linear_end = (char *)p + size;
 	}
 	return p;
+}
+
+int mprotect(void *at, size_t size, int prot)
+{
+	int err = (int)syscall(SYS_mprotect, at, size, prot);
+	if (err == 0 && (prot & PROT_EXEC) != 0)
+		jail_code_add(at, size);
+	return err;
+}
+
+int munmap(void *at, size_t size)
+{
+	jail_code_remove(at);
+	return (int)syscall(SYS_munmap, at, size);
 }
 
 // bounded keeps a guest's RLIMIT_NOFILE: the kernel gives the lowest number that
@@ -209,6 +224,8 @@ const char *jail_interpose_init(void)
 		void (*ours)(void);
 	} functions[] = {
 		{"mmap", (void (*)(void))mmap},
+		{"mprotect", (void (*)(void))mprotect},
+		{"munmap", (void (*)(void))munmap},
 		{"open", (void (*)(void))open},
 		{"openat", (void (*)(void))openat},
 		{"dup", (void (*)(void))dup},

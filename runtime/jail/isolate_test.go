@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -212,6 +213,11 @@ func TestNothingOfAGuestIsLeft(t *testing.T) {
 	threadsBefore, fdsBefore := threads(), fds()
 	for range 100 {
 		runGuest(t, s)
+	}
+	// A thread that was joined is in /proc until the kernel is done with it.
+	deadline := time.Now().Add(10 * time.Second)
+	for threads() > threadsBefore && time.Now().Before(deadline) {
+		time.Sleep(time.Millisecond)
 	}
 	if got := threads(); got > threadsBefore {
 		t.Errorf("%d threads with a filter have become %d", threadsBefore, got)

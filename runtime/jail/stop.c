@@ -17,14 +17,15 @@
 //      |                                     | the host call returned
 //      +---- signal, in a host call ----> leaving
 //
-// A host call that blocks: a kill makes it fail, and every later one too, since
-// the thread loses the calls that can block. A pause leaves it alone: the kernel
+// A host call that blocks, or works for long: a kill makes it fail (take_away). A
+// pause leaves it alone: the kernel
 // (SA_RESTART) or interpose.c begin it again.
 
 #include "arch.h"
 #include "internal.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -61,10 +62,20 @@ static bool steps(struct jail *j)
 	return ++j->steps <= MAX_STEPS;
 }
 
+// in_handler: the signal came during another one's handler. That looks itself. To
+// step it would take a signal frame for each step, until the stack for them ends.
+static bool in_handler(const struct jail *j, const void *context)
+{
+	uintptr_t sp = context_sp(context);
+	return sp >= (uintptr_t)j->region && sp < (uintptr_t)j->guard;
+}
+
 // The trap flag must be off before the thread ends: with signals blocked, a
 // pending step kills the process.
 void jail_deliver(struct jail *j, siginfo_t *info, void *context)
 {
+	if (in_handler(j, context))
+		return;
 	context_step(context, false);
 	if (!guest_may_run(j) || !(j->paused || must_end(j)))
 		return;
@@ -87,8 +98,21 @@ void jail_stop_here(struct jail *j)
 		jail_end_guest(&info, NULL);
 }
 
-// on_kill: the first signal also takes from the thread every system call that
-// could block, so that no host call lasts, or begins again.
+// take_away: the first signal of a kill takes from the thread every system call that
+// could block, so that no host call waits, or begins to. The second takes the guest's
+// memory, so that none works on it for long: that is a trap, and the call holds no
+// lock then.
+static void take_away(struct jail *j)
+{
+	if (j->phase < PHASE_GUEST)
+		return;
+	if (j->kills == 0)
+		jail_seccomp_end();
+	else if (j->kills == 1 && guest_may_run(j) && j->linear != NULL)
+		mprotect(j->linear, (size_t)(j->linear_end - j->linear), PROT_NONE);
+	j->kills++;
+}
+
 static void on_kill(int sig, siginfo_t *info, void *context)
 {
 	(void)sig;
@@ -97,8 +121,7 @@ static void on_kill(int sig, siginfo_t *info, void *context)
 		return;
 	int err = errno;
 	j->steps = 0;
-	if (j->kills++ == 0 && j->phase >= PHASE_GUEST)
-		jail_seccomp_end();
+	take_away(j);
 	// Parked in a handler, the thread goes on there.
 	if (j->parked != PARKED_IN_HANDLER)
 		jail_deliver(j, info, context);
