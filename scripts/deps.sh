@@ -21,7 +21,7 @@ packages=(
 # clang-format-19 cannot be installed beside the libllvm19 of libwasmedge.
 newer_packages=(libwasmedge-dev clang-format-19)
 
-vm_packages=(qemu-system-x86 kmod)
+vm_packages=(qemu-system-x86 kmod apparmor)
 # What the VM has from Debian 13 is only unpacked: its kernel is not for this machine,
 # and its virtiofsd cannot be installed beside the qemu of Debian 12.
 readonly vm_root=.build/vm/root

@@ -126,6 +126,9 @@ void jail_futex_wake(_Atomic int *addr);
 // isolate.c: each returns 0, or -1 after jail_fail.
 int jail_isolate(struct jail *j);
 int jail_drop_privileges(struct jail *j);
+// From unconfined, a thread with no_new_privs may change to any profile, and from
+// there not back. What comes before that, the profile need not allow.
+int jail_apply_apparmor(struct jail *j);
 
 // Each returns NULL, or what failed.
 const char *jail_seccomp(void); // for the calling thread and those it makes
