@@ -5,8 +5,10 @@ package runtime
 import (
 	"fmt"
 	"math"
+	"os"
 	"path"
 	"slices"
+	"sync"
 
 	"github.com/containerd/errdefs"
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -24,8 +26,8 @@ func restrict(js *jail.Spec, spec *specs.Spec) error {
 	if p.SelinuxLabel != "" {
 		return fmt.Errorf("SELinux label %q: a thread cannot have one of its own: %w", p.SelinuxLabel, errdefs.ErrNotImplemented)
 	}
-	if p.ApparmorProfile != "unconfined" {
-		js.AppArmor = p.ApparmorProfile
+	if err := apparmor(js, p.ApparmorProfile); err != nil {
+		return err
 	}
 	if err := rlimits(js, p.Rlimits); err != nil {
 		return err
@@ -45,6 +47,23 @@ func restrict(js *jail.Spec, spec *specs.Spec) error {
 	}
 	js.Readonly, err = hiddenPaths("read-only", spec.Linux.ReadonlyPaths)
 	return err
+}
+
+// hasAppArmor says whether AppArmor is at work in this kernel.
+var hasAppArmor = sync.OnceValue(func() bool {
+	enabled, err := os.ReadFile("/sys/module/apparmor/parameters/enabled")
+	return err == nil && string(enabled) == "Y\n"
+})
+
+func apparmor(js *jail.Spec, profile string) error {
+	if profile == "" || profile == "unconfined" {
+		return nil
+	}
+	if !hasAppArmor() {
+		return fmt.Errorf("AppArmor profile %q: AppArmor is not enabled in this kernel: %w", profile, errdefs.ErrNotImplemented)
+	}
+	js.AppArmor = profile
+	return nil
 }
 
 // refuseLinux names what the spec asks for and a thread cannot have.

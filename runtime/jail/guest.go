@@ -13,6 +13,7 @@ import (
 	"math"
 	"runtime"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -42,9 +43,10 @@ type Guest struct {
 // waiting for Start. The module must stay loaded until Done. If ctx ends before
 // the guest is isolated, it never will be.
 //
-// Errors name the failed step and path. NotFound: a path does not exist;
-// PermissionDenied; ResourceExhausted: no thread or no memory for its stack;
-// InvalidArgument: a malformed spec.
+// Errors name the failed step and path. NotFound: a path does not exist, or the
+// AppArmor profile; PermissionDenied, also if that profile lets no signals through;
+// ResourceExhausted: no thread or no memory for its stack; InvalidArgument: a
+// malformed spec.
 func New(ctx context.Context, spec *Spec) (*Guest, error) {
 	if errInit != nil {
 		return nil, errInit
@@ -82,8 +84,26 @@ func New(ctx context.Context, spec *Spec) (*Guest, error) {
 	case <-g.done:
 		return nil, g.result.err()
 	default:
-		return g, nil
 	}
+	if spec.AppArmor != "" {
+		if err := g.testSignals(); err != nil {
+			return nil, fmt.Errorf("AppArmor profile %q: %w", spec.AppArmor, err)
+		}
+	}
+	return g, nil
+}
+
+// testSignals ends a guest whose AppArmor profile lets no signals of this process
+// through: later, nothing could.
+func (g *Guest) testSignals() error {
+	var errno C.int
+	g.withC(func(c *C.struct_jail) { errno = C.jail_signal_test(c) })
+	if errno == 0 {
+		return nil
+	}
+	g.Kill() // before its start it needs no signal
+	<-g.done
+	return fmt.Errorf("the guest could not be ended or paused, for which a rule such as \"signal (receive) peer=unconfined\" is needed: %w: %w", syscall.Errno(errno), errdefs.ErrPermissionDenied)
 }
 
 func noThread(err error) error {

@@ -129,6 +129,9 @@ int jail_join_cgroup(const char *file);
 // Each returns 0, or -1 after jail_fail.
 int jail_isolate(struct jail *j);
 int jail_drop_privileges(struct jail *j);
+// From unconfined, a thread with no_new_privs may change to any profile, and from
+// there not back. What comes before that, the profile need not allow.
+int jail_apply_apparmor(struct jail *j);
 
 // Each returns NULL, or what failed.
 const char *jail_seccomp(void); // for the calling thread and those it makes

@@ -147,51 +147,60 @@ static int open_stdio(struct jail *j)
 	return 0;
 }
 
-// open_apparmor gives the file by which a thread changes its own profile; procfs
-// is out of reach later.
+// The number at which a thread holds the file by which it changes its AppArmor
+// profile, until it does: 3 is to be the guest's root.
+#define APPARMOR_FD 4
+
+// open_apparmor: procfs is out of reach later.
 static int open_apparmor(struct jail *j)
 {
+	if (j->spec->apparmor == NULL)
+		return 0;
 	int fd = open("/proc/thread-self/attr/apparmor/current", O_WRONLY | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT) // before Linux 5.8, or no AppArmor
 		fd = open("/proc/thread-self/attr/current", O_WRONLY | O_CLOEXEC);
-	return fd < 0 ? jail_fail(j, "open the thread's AppArmor profile", NULL) : fd;
+	if (fd < 0 || dup2(fd, APPARMOR_FD) < 0)
+		return jail_fail(j, "open the thread's AppArmor profile", NULL);
+	if (fd != APPARMOR_FD)
+		close(fd);
+	return 0;
 }
 
-// apply_apparmor: from unconfined, a thread with no_new_privs may change to any
-// profile, and from there not back.
-static int apply_apparmor(struct jail *j, int fd)
+int jail_apply_apparmor(struct jail *j)
 {
+	if (j->spec->apparmor == NULL)
+		return 0;
 	char order[PATH_MAX];
 	int n = snprintf(order, sizeof(order), "changeprofile %s", j->spec->apparmor);
 	if (n >= (int)sizeof(order)) {
 		errno = ENAMETOOLONG;
 		n = -1;
 	}
-	if (n < 0 || write(fd, order, (size_t)n) != n)
+	if (n < 0 || write(APPARMOR_FD, order, (size_t)n) != n)
 		return jail_fail(j, "change to AppArmor profile", j->spec->apparmor);
+	close(APPARMOR_FD);
 	return 0;
 }
 
-static int enter_root(struct jail *j)
+// isolate_guest leaves stdio, and the file that changes the profile.
+static int isolate_guest(struct jail *j)
 {
-	int apparmor = -1;
-	if (j->spec->apparmor != NULL) {
-		apparmor = open_apparmor(j);
-		if (apparmor < 0)
-			return -1;
-	}
-	if (jail_enter_root(j) != 0)
+	if (open_stdio(j) != 0 || open_apparmor(j) != 0 || jail_enter_root(j) != 0)
 		return -1;
-	return apparmor < 0 ? 0 : apply_apparmor(j, apparmor);
+	unsigned rest = APPARMOR_FD + (j->spec->apparmor != NULL ? 1 : 0);
+	if (syscall(SYS_close_range, 3, APPARMOR_FD - 1, 0) != 0 ||
+		syscall(SYS_close_range, rest, ~0U, 0) != 0)
+		return jail_fail(j, "close_range", NULL);
+	return 0;
 }
 
 int jail_isolate(struct jail *j)
 {
 	if (join_cgroup(j) != 0 || own_files(j) != 0 || join_network(j) != 0 || own_ipc_uts(j) != 0)
 		return -1;
-	if (j->spec->rootfs != NULL && (open_stdio(j) != 0 || enter_root(j) != 0))
-		return -1;
-	if (syscall(SYS_close_range, j->spec->rootfs != NULL ? 3 : 0, ~0U, 0) != 0)
+	if (j->spec->rootfs != NULL)
+		return isolate_guest(j);
+	if (syscall(SYS_close_range, 0, ~0U, 0) != 0)
 		return jail_fail(j, "close_range", NULL);
 	return 0;
 }

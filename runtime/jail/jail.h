@@ -152,6 +152,9 @@ enum jail_hold {
 };
 int jail_pause(struct jail *j);
 void jail_resume(struct jail *j);
+// jail_signal_test says whether signals reach a guest that waits for its start: 0,
+// or an error number. A security module may deny them; nothing else ends guest code.
+int jail_signal_test(const struct jail *j);
 int jail_tid(const struct jail *j);
 // jail_memory returns the linear memory of a guest in bytes.
 uint64_t jail_memory(const struct jail *j);

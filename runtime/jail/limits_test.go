@@ -90,11 +90,21 @@ func TestNumberOfThreads(t *testing.T) {
 }
 
 func TestMaxFiles(t *testing.T) {
-	s := spec(t, "files")
-	s.MaxFiles = 100
-	// 0 to 2 are stdio, 3 is the preopened directory.
-	if got := runGuest(t, s); got.Ending != Exited || got.Code != 96 {
-		t.Fatalf("ended with %+v", got)
+	for _, tc := range []struct {
+		limit  int
+		masked []string // what isolating it opens does not count
+	}{
+		{100, nil},
+		{5, nil},
+		{5, []string{"/etc"}},
+	} {
+		s := spec(t, "files")
+		s.MaxFiles, s.Masked = tc.limit, tc.masked
+		s.Mounts = []Mount{{Target: "/etc"}}
+		// 0 to 2 are stdio, 3 is the preopened directory.
+		if got := runGuest(t, s); got.Ending != Exited || int(got.Code) != tc.limit-4 {
+			t.Errorf("%+v: ended with %+v", tc, got)
+		}
 	}
 }
 

@@ -17,9 +17,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// A mount namespace that holds an empty directory, /root, and what covers masked
-// paths (hide.c). Guests with mounts get a copy of it, which costs less than a copy
-// of the host's namespace and shows nothing of it.
+// A mount namespace that holds what covers masked paths (hide.c), and nothing else.
+// Guests with mounts get a copy of it, which costs less than a copy of the host's
+// namespace and shows nothing of it.
 int jail_template_ns = -1;
 
 static void *make_template(void *err_out)
@@ -35,7 +35,7 @@ static void *make_template(void *err_out)
 		*err = "open /proc/thread-self/ns/mnt: is /proc mounted?";
 	else if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
 		 mount("containerd-wasm", "/proc", "tmpfs", 0, "mode=0755,size=4k") != 0 ||
-		 chdir("/proc") != 0 || mkdir("root", 0755) != 0 || mkdir("directory", 0555) != 0 ||
+		 chdir("/proc") != 0 || mkdir("directory", 0555) != 0 ||
 		 mknod("file", S_IFREG | 0444, 0) != 0 || syscall(SYS_pivot_root, ".", ".") != 0 ||
 		 umount2(".", MNT_DETACH) != 0)
 		*err = "making the template mount namespace";
@@ -176,8 +176,9 @@ static int attach(struct jail *j, int root, const int *fds)
 		return jail_fail(j, "make a mount namespace", NULL);
 	if (jail_open_masks(j, masks) != 0)
 		return -1;
-	if (syscall(SYS_move_mount, root, "", AT_FDCWD, "/root", MOVE_MOUNT_F_EMPTY_PATH) != 0 ||
-		chdir("/root") != 0 || chroot(".") != 0)
+	// On the namespace's own root: AppArmor takes paths from there.
+	if (syscall(SYS_move_mount, root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) != 0 ||
+		fchdir(root) != 0 || chroot(".") != 0)
 		return jail_fail(j, "attach root", spec->rootfs);
 	for (size_t i = 0; i < spec->n_mounts; i++) {
 		const char *target = spec->mounts[i].target;
@@ -200,7 +201,8 @@ int jail_enter_root(struct jail *j)
 	int root = clone_root(j);
 	if (root < 0)
 		return -1;
-	if (spec->n_mounts == 0 && !jail_hides(j, root)) {
+	// A root in no namespace has no paths that an AppArmor profile could name.
+	if (spec->n_mounts == 0 && spec->apparmor == NULL && !jail_hides(j, root)) {
 		if (fchdir(root) != 0 || chroot(".") != 0)
 			return jail_fail(j, "chroot", spec->rootfs);
 		return 0;

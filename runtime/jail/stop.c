@@ -189,6 +189,15 @@ static void tell(struct jail *j, int sig)
 		syscall(SYS_tgkill, getpid(), j->tid, sig);
 }
 
+int jail_signal_test(const struct jail *j)
+{
+	static const int signals[] = {JAIL_SIGKILL, JAIL_SIGPAUSE};
+	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
+		if (syscall(SYS_tgkill, getpid(), j->tid, signals[i]) != 0)
+			return errno;
+	return 0;
+}
+
 void jail_kill(struct jail *j)
 {
 	if (!j->killed && j->tid != 0)

@@ -134,7 +134,8 @@ static void run_guest(struct jail *j)
 	struct jail_wasm *w = jail_wasm_create(j);
 	if (w == NULL)
 		return;
-	if (jail_drop_privileges(j) == 0 && jail_seccomp_profile(j) == 0) {
+	if (jail_drop_privileges(j) == 0 && jail_apply_apparmor(j) == 0 &&
+		jail_seccomp_profile(j) == 0) {
 		wait_for_start(j);
 		jail_wasm_run(j, w);
 	}

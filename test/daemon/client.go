@@ -105,14 +105,16 @@ func (d *Daemon) ImportImage(t testing.TB, ref string, img v1.Image) {
 		t.Fatal(err)
 	}
 	for _, namespace := range []string{d.Name, CRINamespace} {
-		if err := d.load(namespaces.WithNamespace(t.Context(), namespace), archive, ref); err != nil {
+		if err := d.Load(namespaces.WithNamespace(t.Context(), namespace), archive, ref); err != nil {
 			t.Fatalf("importing %s: %v", ref, err)
 		}
 	}
 	d.waitForCRI(t, ref)
 }
 
-func (d *Daemon) load(ctx context.Context, archive, ref string) error {
+// Load imports an archive with an image named ref into the namespace of ctx, and
+// unpacks it for the runtime that it is for.
+func (d *Daemon) Load(ctx context.Context, archive, ref string) error {
 	f, err := os.Open(archive)
 	if err != nil {
 		return err

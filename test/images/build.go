@@ -58,33 +58,45 @@ func Compile(ctx context.Context, spec Spec) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return compile(ctx, dir, spec.Source, spec.target)
+}
+
+// CompileFile returns the module that a WebAssembly text, C or Go file compiles to,
+// or a directory with a Go program.
+func CompileFile(ctx context.Context, path string) ([]byte, error) {
+	return compile(ctx, filepath.Dir(path), filepath.Base(path), wasm)
+}
+
+func compile(ctx context.Context, dir, source string, to target) ([]byte, error) {
 	tmp, err := os.MkdirTemp("", "images-")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(tmp)
 	out := filepath.Join(tmp, "program")
-	cmd := compiler(ctx, spec, out)
+	cmd := compiler(ctx, source, to, out)
 	cmd.Dir = dir
 	if err := run(cmd); err != nil {
-		return nil, fmt.Errorf("compiling %s: %w", spec.Source, err)
+		return nil, fmt.Errorf("compiling %s: %w", source, err)
 	}
 	return os.ReadFile(out)
 }
 
-// compiler returns the command that compiles spec's source to out; its paths are
-// relative to this folder.
-func compiler(ctx context.Context, spec Spec, out string) *exec.Cmd {
-	isC := filepath.Ext(spec.Source) == ".c"
+// compiler returns the command that compiles a source, in its working directory, to
+// the file out.
+func compiler(ctx context.Context, source string, to target, out string) *exec.Cmd {
+	ext := filepath.Ext(source)
 	switch {
-	case isC && spec.target == wasm:
-		return exec.CommandContext(ctx, "clang", "--target=wasm32-wasi", "-O2", "-s", "-o", out, spec.Source)
-	case isC:
-		return exec.CommandContext(ctx, "cc", "-static", "-Os", "-s", "-o", out, spec.Source)
+	case ext == ".wat":
+		return exec.CommandContext(ctx, "wat2wasm", source, "-o", out)
+	case ext == ".c" && to == wasm:
+		return exec.CommandContext(ctx, "clang", "--target=wasm32-wasi", "-O2", "-s", "-o", out, source)
+	case ext == ".c":
+		return exec.CommandContext(ctx, "cc", "-static", "-Os", "-s", "-o", out, source)
 	default:
-		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", out, "./"+spec.Source)
+		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", out, "./"+source)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if spec.target == wasm {
+		if to == wasm {
 			cmd.Env = append(cmd.Env, "GOOS=wasip1", "GOARCH=wasm")
 		}
 		return cmd

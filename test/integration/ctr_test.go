@@ -185,7 +185,7 @@ func TestRuncBeside(t *testing.T) {
 	guest := start(t, d, job{image: "sleep"})
 	guest.waitForOutput(t, "sleeping")
 	expect(t, d.Ctr(t, "run", "--rm", images.Native("hello").Ref, "native"), 0, "hello from a native process\n")
-	if status, err := guest.task.Status(guest.ctx); err != nil || status.Status != "running" {
+	if status, err := guest.Task.Status(guest.Ctx); err != nil || status.Status != "running" {
 		t.Errorf("the guest is %v (%v)", status.Status, err)
 	}
 }

@@ -76,7 +76,7 @@ func TestSocketsAreTheGuestsAlone(t *testing.T) {
 	}
 	conn.Close()
 	if code := guest.wait(t); code != 0 {
-		t.Errorf("exit code %d: %s", code, guest.stderr.String())
+		t.Errorf("exit code %d: %s", code, guest.Stderr.String())
 	}
 }
 

@@ -6,7 +6,6 @@ package integration
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -45,15 +44,7 @@ func expect(t testing.TB, got daemon.Output, code int, stdout string) {
 // fromSource compiles a module of testdata.
 func fromSource(t testing.TB, name string) []byte {
 	t.Helper()
-	source, out := filepath.Join("testdata", name), filepath.Join(t.TempDir(), "out.wasm")
-	cmd := exec.CommandContext(t.Context(), "wat2wasm", source, "-o", out)
-	if filepath.Ext(name) == ".c" {
-		cmd = exec.CommandContext(t.Context(), "clang", "--target=wasm32-wasi", "-O2", "-s", "-o", out, source)
-	}
-	if text, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %v\n%s", cmd.Args, err, text)
-	}
-	module, err := os.ReadFile(out)
+	module, err := images.CompileFile(t.Context(), filepath.Join("testdata", name))
 	if err != nil {
 		t.Fatal(err)
 	}

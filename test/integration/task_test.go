@@ -74,7 +74,7 @@ func TestOtherSignals(t *testing.T) {
 
 func (b *box) expectStatus(t *testing.T, want containerd.ProcessStatus) {
 	t.Helper()
-	if got, err := b.task.Status(b.ctx); err != nil || got.Status != want {
+	if got, err := b.Task.Status(b.Ctx); err != nil || got.Status != want {
 		t.Errorf("the task is %s (%v), want %s", got.Status, err, want)
 	}
 }
@@ -82,7 +82,7 @@ func (b *box) expectStatus(t *testing.T, want containerd.ProcessStatus) {
 func TestTransitions(t *testing.T) {
 	b := create(t, shared(t), job{image: "sleep"})
 	b.expectStatus(t, containerd.Created)
-	if err := b.task.Start(b.ctx); err != nil {
+	if err := b.Task.Start(b.Ctx); err != nil {
 		t.Fatal(err)
 	}
 	b.waitForOutput(t, "sleeping")
@@ -92,19 +92,19 @@ func TestTransitions(t *testing.T) {
 			t.Errorf("%s: the error is %v", what, err)
 		}
 	}
-	expectClass("a second start", b.task.Start(b.ctx), errdefs.IsFailedPrecondition)
-	_, err := b.task.Delete(b.ctx)
+	expectClass("a second start", b.Task.Start(b.Ctx), errdefs.IsFailedPrecondition)
+	_, err := b.Task.Delete(b.Ctx)
 	expectClass("deleting a running task", err, errdefs.IsFailedPrecondition)
-	_, err = b.NewTask(b.ctx, cio.NullIO)
+	_, err = b.NewTask(b.Ctx, cio.NullIO)
 	expectClass("a second task", err, errdefs.IsAlreadyExists)
-	expectClass("resuming a task that runs", b.task.Resume(b.ctx), errdefs.IsFailedPrecondition)
-	expectClass("resize", b.task.Resize(b.ctx, 80, 24), errdefs.IsNotImplemented)
-	_, err = b.task.Exec(b.ctx, "exec", &specs.Process{Args: []string{"/sleep.wasm"}, Cwd: "/"}, cio.NullIO)
+	expectClass("resuming a task that runs", b.Task.Resume(b.Ctx), errdefs.IsFailedPrecondition)
+	expectClass("resize", b.Task.Resize(b.Ctx, 80, 24), errdefs.IsNotImplemented)
+	_, err = b.Task.Exec(b.Ctx, "exec", &specs.Process{Args: []string{"/sleep.wasm"}, Cwd: "/"}, cio.NullIO)
 	expectClass("exec", err, errdefs.IsNotImplemented)
 	b.expectStatus(t, containerd.Running)
 
 	b.kill(t, syscall.SIGKILL)
-	if err := b.task.Kill(b.ctx, syscall.SIGKILL); err != nil && !errdefs.IsNotFound(err) {
+	if err := b.Task.Kill(b.Ctx, syscall.SIGKILL); err != nil && !errdefs.IsNotFound(err) {
 		t.Errorf("a second kill: %v", err)
 	}
 	if code := b.wait(t); code != 137 {
@@ -115,11 +115,11 @@ func TestTransitions(t *testing.T) {
 	if code := b.wait(t); code != 137 {
 		t.Errorf("exit code %d after the end", code)
 	}
-	expectClass("killing a task that is over", b.task.Kill(b.ctx, syscall.SIGKILL), errdefs.IsNotFound)
-	expectClass("starting a task that is over", b.task.Start(b.ctx), errdefs.IsFailedPrecondition)
-	task := b.task
+	expectClass("killing a task that is over", b.Task.Kill(b.Ctx, syscall.SIGKILL), errdefs.IsNotFound)
+	expectClass("starting a task that is over", b.Task.Start(b.Ctx), errdefs.IsFailedPrecondition)
+	task := b.Task
 	b.delete(t)
-	_, err = task.Delete(b.ctx)
+	_, err = task.Delete(b.Ctx)
 	expectClass("deleting a task twice", err, errdefs.IsNotFound)
 }
 
@@ -128,7 +128,7 @@ func TestTaskThatIsNeverStarted(t *testing.T) {
 		// The client library kills a created task before it deletes it; the API
 		// itself does not ask for that.
 		"deleted": func(t *testing.T, b *box) {
-			if _, err := b.client.TaskService().Delete(b.ctx, &tasks.DeleteTaskRequest{ContainerID: b.ID()}); err != nil {
+			if _, err := b.Daemon.Client().TaskService().Delete(b.Ctx, &tasks.DeleteTaskRequest{ContainerID: b.ID()}); err != nil {
 				t.Fatal(err)
 			}
 		},
@@ -142,10 +142,10 @@ func TestTaskThatIsNeverStarted(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := create(t, shared(t), job{image: "spin"})
 			end(t, b)
-			if _, err := b.task.Delete(b.ctx); err != nil && !errdefs.IsNotFound(err) {
+			if err := b.DeleteTask(); err != nil {
 				t.Fatal(err)
 			}
-			if err := b.createTask(job{}); err != nil {
+			if err := b.CreateTask(); err != nil {
 				t.Errorf("the container cannot have another task: %v", err)
 			}
 		})
@@ -166,14 +166,14 @@ func TestEvents(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := shared(t)
 			b := prepare(t, d, tc.job)
-			ctx, cancel := context.WithTimeout(b.ctx, daemon.Patience)
+			ctx, cancel := context.WithTimeout(b.Ctx, daemon.Patience)
 			defer cancel()
 			stream, errs := d.Client().Subscribe(ctx, fmt.Sprintf("namespace==%s,topic~=^/tasks/", d.Name))
-			if err := b.createTask(tc.job); err != nil {
+			if err := b.CreateTask(); err != nil {
 				t.Fatal(err)
 			}
-			pid := b.task.Pid()
-			if err := b.task.Start(b.ctx); err != nil {
+			pid := b.Task.Pid()
+			if err := b.Task.Start(b.Ctx); err != nil {
 				t.Fatal(err)
 			}
 			if tc.then != nil {
@@ -205,19 +205,19 @@ func TestEvents(t *testing.T) {
 func pauseAndKill(t *testing.T, b *box) {
 	t.Helper()
 	for range 2 {
-		if err := b.task.Pause(b.ctx); err != nil {
+		if err := b.Task.Pause(b.Ctx); err != nil {
 			t.Fatal(err)
 		}
 		b.expectStatus(t, containerd.Paused)
-		if err := b.task.Pause(b.ctx); !errdefs.IsFailedPrecondition(err) {
+		if err := b.Task.Pause(b.Ctx); !errdefs.IsFailedPrecondition(err) {
 			t.Errorf("paused twice: %v", err)
 		}
-		if err := b.task.Resume(b.ctx); err != nil {
+		if err := b.Task.Resume(b.Ctx); err != nil {
 			t.Fatal(err)
 		}
 		b.expectStatus(t, containerd.Running)
 	}
-	if err := b.task.Pause(b.ctx); err != nil {
+	if err := b.Task.Pause(b.Ctx); err != nil {
 		t.Fatal(err)
 	}
 	b.kill(t, syscall.SIGKILL)
@@ -262,11 +262,11 @@ func describe(t *testing.T, event any, id string, pid uint32) string {
 func TestPidsAndMetrics(t *testing.T) {
 	d := shared(t)
 	b := start(t, d, job{image: "spin", opts: []oci.SpecOpts{oci.WithMemoryLimit(64 << 20)}})
-	pids, err := b.task.Pids(b.ctx)
-	if err != nil || len(pids) != 1 || pids[0].Pid != b.task.Pid() {
-		t.Errorf("pids %v (%v), want %d", pids, err, b.task.Pid())
+	pids, err := b.Task.Pids(b.Ctx)
+	if err != nil || len(pids) != 1 || pids[0].Pid != b.Task.Pid() {
+		t.Errorf("pids %v (%v), want %d", pids, err, b.Task.Pid())
 	}
-	if out := d.Ctr(t, "tasks", "ps", b.ID()); !strings.Contains(out.Stdout, fmt.Sprint(b.task.Pid())) {
+	if out := d.Ctr(t, "tasks", "ps", b.ID()); !strings.Contains(out.Stdout, fmt.Sprint(b.Task.Pid())) {
 		t.Errorf("ctr tasks ps: %+v", out)
 	}
 	if out := d.Ctr(t, "tasks", "metrics", b.ID()); out.Code != 0 || !strings.Contains(out.Stdout, "memory") {
@@ -287,7 +287,7 @@ func TestPidsAndMetrics(t *testing.T) {
 // usage reads metrics of the type that the host's cgroup version has.
 func usage(t *testing.T, b *box) (cpu time.Duration, memory, limit uint64) {
 	t.Helper()
-	metric, err := b.task.Metrics(b.ctx)
+	metric, err := b.Task.Metrics(b.Ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
