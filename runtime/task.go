@@ -15,6 +15,7 @@ import (
 	"github.com/containerd/errdefs"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/containerd-wasm/containerd-wasm/runtime/cgroup"
 	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
 )
 
@@ -27,6 +28,7 @@ type task struct {
 	io      runtime.IO
 	limit   uint64 // bytes of linear memory, 0: none
 	guest   *jail.Guest
+	group   *cgroup.Group
 	cleanup func() // what is left to undo when the guest is gone
 	stdin   *stdinRelay
 
