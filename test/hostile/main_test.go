@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/containerd-wasm/containerd-wasm/test/daemon"
@@ -13,12 +14,18 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(daemon.RunTests(m)) }
 
+// network is for the guests that need one.
+var network *pods
+
 // metrics is where the daemon that the guests attack listens on TCP.
 var metrics = freeAddress()
 
-// shared gives a module that no compiler gets through with half of what it has by
-// default, so that the suite does not wait for it.
+// shared gives up on a module that is made for it sooner than by default.
 var shared = daemon.Shared(func(t testing.TB, d *daemon.Daemon) {
+	var err error
+	if network, err = makePods(filepath.Join(d.Dir, "netns")); err != nil {
+		t.Fatal(err)
+	}
 	// What the first guest makes for good is no leak.
 	n := startNeighbour(t, d)
 	n.check(t)
@@ -27,8 +34,7 @@ var shared = daemon.Shared(func(t testing.TB, d *daemon.Daemon) {
 [plugins.'io.containerd.server.v1.metrics']
 address = %q
 [plugins.'io.containerd.wasm.v1.engine']
-compile_timeout = "40s"
-compile_memory = "2GiB"`, metrics)))
+compile_memory = "1GiB"`, metrics)))
 
 // freeAddress has a port that nobody listens on, on loopback.
 func freeAddress() string {

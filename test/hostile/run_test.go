@@ -88,7 +88,7 @@ func (r *run) options() ([]oci.SpecOpts, error) {
 	case "host":
 		opts = append(opts, oci.WithHostNamespace(specs.NetworkNamespace))
 	case "pod":
-		opts = append(opts, oci.WithLinuxNamespace(specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: r.suite.pods.guest}))
+		opts = append(opts, oci.WithLinuxNamespace(specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: network.guest}))
 	}
 	return opts, nil
 }
@@ -217,7 +217,7 @@ func (r *run) checkSurroundings() error {
 		err = errors.Join(err, v.check())
 	}
 	if r.guest.header.network == "pod" {
-		err = errors.Join(err, r.suite.pods.check())
+		err = errors.Join(err, network.check())
 	}
 	return err
 }

@@ -5,7 +5,6 @@ package hostile
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -22,26 +21,14 @@ import (
 type suite struct {
 	daemon *daemon.Daemon
 	pid    int
-	pods   *pods
 
 	mu  sync.Mutex
 	oom map[string]bool // ids of containers that died of their limit
 }
 
-// pairs of pods are made once for a daemon.
-var podsOnce struct {
-	sync.Once
-	pods *pods
-	err  error
-}
-
 func newSuite(t *testing.T, d *daemon.Daemon) *suite {
 	t.Helper()
-	podsOnce.Do(func() { podsOnce.pods, podsOnce.err = makePods(filepath.Join(d.Dir, "netns")) })
-	if podsOnce.err != nil {
-		t.Fatal(podsOnce.err)
-	}
-	s := &suite{daemon: d, pid: d.PID(), pods: podsOnce.pods, oom: map[string]bool{}}
+	s := &suite{daemon: d, pid: d.PID(), oom: map[string]bool{}}
 	s.watchOOM(t)
 	return s
 }
@@ -50,7 +37,7 @@ func newSuite(t *testing.T, d *daemon.Daemon) *suite {
 func (s *suite) watchOOM(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	stream, errs := s.daemon.Client().Subscribe(ctx,
-		fmt.Sprintf("namespace==%s,topic==%s", s.daemon.Name, runtime.TaskOOMEventTopic))
+		fmt.Sprintf("namespace==%q,topic==%q", s.daemon.Name, runtime.TaskOOMEventTopic))
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for {

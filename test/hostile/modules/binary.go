@@ -31,12 +31,29 @@ const (
 	funcType = 0x60
 
 	opUnreachable = 0x00
-	opNop         = 0x01
 	opBlock       = 0x02
+	opLoop        = 0x03
+	opIf          = 0x04
 	opEnd         = 0x0b
+	opBrIf        = 0x0d
 	opBrTable     = 0x0e
+	opReturn      = 0x0f
 	opCall        = 0x10
+	opDrop        = 0x1a
+	opLocalGet    = 0x20
+	opLocalSet    = 0x21
+	opLocalTee    = 0x22
+	opI32Load     = 0x28
+	opI32Store    = 0x36
 	opI32Const    = 0x41
+	opI64Const    = 0x42
+	opI32Eq       = 0x46
+	opI32LtU      = 0x49
+	opI32Add      = 0x6a
+	opI32DivU     = 0x6e
+	opI32RemU     = 0x70
+	opI64ExtendS  = 0xac
+	opAtomic      = 0xfe
 	blockEmpty    = 0x40
 )
 

@@ -4,10 +4,10 @@ package modules
 
 var functions = Module{
 	Name: "functions",
-	Header: `
-Has two million functions.
+	Header: `Has two million functions: more than there is memory for compiling them.
 
-create: xx
+create: module-functions.wasm
+alone: the compiler takes long to give up
 `,
 	Build: func() []byte {
 		const n = 2_000_000
