@@ -35,15 +35,17 @@ BINARIES   = bin/containerd-wasm bin/ctr bin/containerd-shim-runc-v2 bin/crictl
 
 # What `make test` and `make bench` take; see scripts/test.sh.
 export TAGS RACE_PKGS SKIP_PKGS TESTFLAGS
+# What `make test-vm` takes; see scripts/test-vm.sh.
+export VM_PKGS VM_RUN VM_FLAGS VM_TIMEOUT VM_MEMORY VM_CPUS
 BENCH     ?= .
 BENCHTIME ?= 1s
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build images test check demo bench install clean FORCE
+.PHONY: help deps build images test test-vm check demo bench install clean FORCE
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## install what the other targets need, with apt
 	scripts/deps.sh
@@ -71,6 +73,10 @@ images: ## build the images of the tests and the demo into .build/images/
 
 test: deps build ## run all tests that need no cluster
 	scripts/test.sh
+
+test-vm: deps build ## run the tests for root in a VM: Debian 13's kernel, cgroup v2
+	scripts/deps.sh vm
+	scripts/test-vm.sh
 
 check: deps ## format, tidy and lint; fails if that changes a file
 	scripts/check.sh

@@ -19,6 +19,12 @@ type RuntimeConfig struct {
 	// StackSize is the native call stack of a guest, such as "8MiB". Only the
 	// part that a guest uses takes memory.
 	StackSize string `toml:"stack_size"`
+	// MaxMemory is what all guests may have together, such as "8GiB"; empty
+	// means three quarters of the host's memory.
+	MaxMemory string `toml:"max_memory"`
+	// MaxGuests is how many guests and pods there may be; 0 means as many as
+	// vm.max_map_count has room for.
+	MaxGuests int `toml:"max_guests"`
 }
 
 func init() {
@@ -40,6 +46,12 @@ func initRuntime(ic *plugin.InitContext) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	var maxMemory int64
+	if c.MaxMemory != "" {
+		if maxMemory, err = parseSize("max_memory", c.MaxMemory); err != nil {
+			return nil, err
+		}
+	}
 	e, err := ic.GetByID(WasmPlugin, EngineID)
 	if err != nil {
 		return nil, err
@@ -51,5 +63,7 @@ func initRuntime(ic *plugin.InitContext) (any, error) {
 	return runtime.NewManager(ic.Context, runtime.Config{
 		State:     ic.Properties[plugins.PropertyStateDir],
 		StackSize: uint64(stackSize),
+		MaxMemory: uint64(maxMemory),
+		MaxGuests: c.MaxGuests,
 	}, e.(*engine.Engine), publisher.(events.Publisher))
 }

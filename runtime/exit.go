@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/containerd/errdefs"
+	"github.com/containerd/log"
 	"golang.org/x/sys/unix"
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
@@ -25,13 +26,15 @@ const (
 
 // exitStatus is the exit code that clients see, and whether the guest died of
 // its memory limit.
-func exitStatus(r *jail.Result, signal uint32, limit uint64) (status uint32, oom bool) {
+func exitStatus(r *jail.Result, signal uint32) (status uint32, oom bool) {
 	switch {
 	case r.Ending == jail.Killed:
 		return exitSignal + signal, false
 	case r.Ending == jail.NotStarted:
 		return exitNotStarted, false
-	case diedOfMemory(r, limit):
+	case r.Ending == jail.BadCall:
+		return exitSignal + uint32(unix.SIGSYS), false
+	case diedOfMemory(r):
 		return exitSignal + uint32(unix.SIGKILL), true
 	case r.Ending == jail.Exited:
 		return r.Code & exitMask, false
@@ -40,13 +43,11 @@ func exitStatus(r *jail.Result, signal uint32, limit uint64) (status uint32, oom
 	}
 }
 
-// diedOfMemory guesses: a refused memory.grow is not reported by the engine,
-// and the guest's own reaction to it is a trap or an exit code like any other.
-// A guest that fails with a quarter of its limit left or less is taken to have
-// failed for it: programs ask for memory in pieces.
-func diedOfMemory(r *jail.Result, limit uint64) bool {
+// diedOfMemory: a guest that was refused memory and then failed is taken to have
+// failed for it. It may have gone on for a while without.
+func diedOfMemory(r *jail.Result) bool {
 	failed := r.Ending == jail.Trapped || r.Ending == jail.Exited && r.Code != 0
-	return failed && limit != 0 && r.Memory+limit/4 >= limit
+	return failed && r.Refused != jail.NotRefused
 }
 
 // Kill delivers a signal. A guest cannot catch signals, so those that ask a
@@ -55,7 +56,7 @@ func diedOfMemory(r *jail.Result, limit uint64) bool {
 // whether the task is there.
 //
 // Errors: NotFound: it has ended; InvalidArgument: no such signal.
-func (t *task) Kill(_ context.Context, signal uint32, _ bool) error {
+func (t *task) Kill(ctx context.Context, signal uint32, _ bool) error {
 	if t.over() {
 		return fmt.Errorf("task %q has ended: %w", t.key.id, errdefs.ErrNotFound)
 	}
@@ -72,6 +73,10 @@ func (t *task) Kill(_ context.Context, signal uint32, _ bool) error {
 	}
 	t.mu.Unlock()
 	t.guest.Kill()
+	// It needs a turn on a processor to end.
+	if err := t.group.Hurry(); err != nil && !t.over() {
+		log.G(ctx).WithError(err).WithField("id", t.key.id).Warn("hurrying a guest that is to end")
+	}
 	return nil
 }
 

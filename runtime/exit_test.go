@@ -11,12 +11,10 @@ import (
 )
 
 func TestExitStatus(t *testing.T) {
-	const mib = 1 << 20
 	for _, tc := range []struct {
 		desc   string
 		result jail.Result
 		signal uint32
-		limit  uint64
 		want   uint32
 		oom    bool
 	}{
@@ -29,14 +27,16 @@ func TestExitStatus(t *testing.T) {
 		{desc: "SIGTERM", result: jail.Result{Ending: jail.Killed}, signal: uint32(unix.SIGTERM), want: 143},
 		{desc: "ended by itself while it was killed", result: jail.Result{Ending: jail.Exited, Code: 3}, signal: 9, want: 3},
 		{desc: "could not start", result: jail.Result{Ending: jail.NotStarted}, want: 128},
-		{desc: "failed at its limit", result: jail.Result{Ending: jail.Exited, Code: 2, Memory: 60 * mib}, limit: 64 * mib, want: 137, oom: true},
-		{desc: "trapped at its limit", result: jail.Result{Ending: jail.Trapped, Memory: 64 * mib}, limit: 64 * mib, want: 137, oom: true},
-		{desc: "succeeded at its limit", result: jail.Result{Ending: jail.Exited, Memory: 64 * mib}, limit: 64 * mib, want: 0},
-		{desc: "failed far from its limit", result: jail.Result{Ending: jail.Exited, Code: 2, Memory: mib}, limit: 64 * mib, want: 2},
-		{desc: "killed at its limit", result: jail.Result{Ending: jail.Killed, Memory: 64 * mib}, signal: 15, limit: 64 * mib, want: 143},
+		{desc: "call that its profile ends", result: jail.Result{Ending: jail.BadCall}, want: 159},
+		{desc: "failed for its limit", result: jail.Result{Ending: jail.Exited, Code: 2, Refused: jail.RefusedByLimit}, want: 137, oom: true},
+		{desc: "trapped for its limit", result: jail.Result{Ending: jail.Trapped, Refused: jail.RefusedByLimit}, want: 137, oom: true},
+		{desc: "failed for the daemon's limit", result: jail.Result{Ending: jail.Exited, Code: 2, Refused: jail.RefusedByBudget}, want: 137, oom: true},
+		{desc: "succeeded within its limit", result: jail.Result{Ending: jail.Exited, Refused: jail.RefusedByLimit}, want: 0},
+		{desc: "failed far from its limit", result: jail.Result{Ending: jail.Exited, Code: 2}, want: 2},
+		{desc: "killed at its limit", result: jail.Result{Ending: jail.Killed, Refused: jail.RefusedByLimit}, signal: 15, want: 143},
 	} {
 		t.Run(tc.desc, func(t *testing.T) {
-			got, oom := exitStatus(&tc.result, tc.signal, tc.limit)
+			got, oom := exitStatus(&tc.result, tc.signal)
 			if got != tc.want || oom != tc.oom {
 				t.Fatalf("got %d, oom %t, want %d, oom %t", got, oom, tc.want, tc.oom)
 			}

@@ -33,11 +33,11 @@ func isolation(js *jail.Spec, spec *specs.Spec) error {
 		return err
 	}
 	js.Caps = caps
+	if err := restrict(js, spec); err != nil {
+		return err
+	}
 	if spec.Linux == nil {
 		return nil
-	}
-	if len(spec.Linux.Devices) > 0 {
-		return fmt.Errorf("device %q: guests of runtime %s have no devices: %w", spec.Linux.Devices[0].Path, Name, errdefs.ErrNotImplemented)
 	}
 	if r := spec.Linux.Resources; r != nil && r.Memory != nil && r.Memory.Limit != nil && *r.Memory.Limit > 0 {
 		js.MemoryLimit = uint64(*r.Memory.Limit)

@@ -17,6 +17,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/containerd/log"
 
+	"github.com/containerd-wasm/containerd-wasm/runtime/cgroup"
 	"github.com/containerd-wasm/containerd-wasm/runtime/engine"
 	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
 )
@@ -33,12 +34,20 @@ type Config struct {
 	// StackSize is the native call stack of a guest in bytes. Only what a
 	// guest touches takes memory.
 	StackSize uint64
+	// MaxMemory is what all guests may have together, in bytes: linear memory,
+	// stacks, and what the engine takes for each. 0: three quarters of the
+	// host's, or of the daemon's cgroup.
+	MaxMemory uint64
+	// MaxGuests is how many guests and pods there may be. 0: as many as
+	// vm.max_map_count has room for.
+	MaxGuests int
 }
 
 // Manager makes and holds the tasks of runtime Name, of all namespaces.
 type Manager struct {
 	config    Config
 	engine    *engine.Engine
+	cgroups   *cgroup.Root
 	publisher eventbus.Publisher
 
 	mu    sync.Mutex
@@ -56,12 +65,16 @@ func NewManager(ctx context.Context, config Config, e *engine.Engine, publisher 
 	if config.StackSize < minStack || config.StackSize > maxStack {
 		return nil, fmt.Errorf("stack_size %d is not between %d and %d: %w", config.StackSize, minStack, maxStack, errdefs.ErrInvalidArgument)
 	}
+	if err := setLimits(config); err != nil {
+		return nil, err
+	}
 	keepalive, err := e.LoadBytes(ctx, "keepalive", jail.Keepalive, engine.WithImport("env", "block"), engine.WithoutStart())
 	if err != nil {
 		return nil, fmt.Errorf("loading the keep-alive module: %w", err)
 	}
 	// Never released: its guest runs as long as the process.
-	if err := jail.Init(keepalive.AST()); err != nil {
+	cgroups := cgroup.Open(ctx, config.State)
+	if err := jail.Init(keepalive.AST(), cgroups.Join()); err != nil {
 		return nil, err
 	}
 	if err := resetState(config.State); err != nil {
@@ -70,6 +83,7 @@ func NewManager(ctx context.Context, config Config, e *engine.Engine, publisher 
 	return &Manager{
 		config:    config,
 		engine:    e,
+		cgroups:   cgroups,
 		publisher: publisher,
 		tasks:     make(map[key]*task),
 	}, nil

@@ -15,6 +15,7 @@ import (
 	"github.com/containerd/errdefs"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/containerd-wasm/containerd-wasm/runtime/cgroup"
 	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
 )
 
@@ -27,15 +28,17 @@ type task struct {
 	io      runtime.IO
 	limit   uint64 // bytes of linear memory, 0: none
 	guest   *jail.Guest
+	group   *cgroup.Group
 	cleanup func() // what is left to undo when the guest is gone
 	stdin   *stdinRelay
 
-	// starting is held while Start is busy, so that the event of the start
-	// comes before that of the exit.
+	// starting is held while Start, Pause or Resume is busy, so that their events
+	// come in order, and before that of the exit.
 	starting sync.Mutex
 
 	mu      sync.Mutex
 	started bool
+	paused  bool
 	signal  uint32        // that ends it, 0: none yet
 	stopped *runtime.Exit // nil until over
 	done    chan struct{} // closed once stopped is set and its event published
@@ -92,7 +95,7 @@ func (t *task) watch() {
 	t.cleanup()
 	t.mu.Lock()
 	result := t.guest.Result()
-	status, oom := exitStatus(&result, t.signal, t.limit)
+	status, oom := exitStatus(&result, t.signal)
 	exit := &runtime.Exit{Pid: t.pid(), Status: status, Timestamp: time.Now()}
 	t.stopped = exit
 	t.mu.Unlock()
@@ -170,6 +173,8 @@ func (t *task) State(context.Context) (runtime.State, error) {
 		s.Status = runtime.StoppedStatus
 		s.ExitStatus = t.stopped.Status
 		s.ExitedAt = t.stopped.Timestamp
+	case t.paused:
+		s.Status = runtime.PausedStatus
 	case t.started:
 		s.Status = runtime.RunningStatus
 	}
@@ -193,9 +198,6 @@ func (t *task) CloseIO(context.Context) error {
 func (t *task) unsupported(what string) error {
 	return fmt.Errorf("%s of task %q: runtime %s does not support it: %w", what, t.key.id, Name, errdefs.ErrNotImplemented)
 }
-
-func (t *task) Pause(context.Context) error  { return t.unsupported("pause") }
-func (t *task) Resume(context.Context) error { return t.unsupported("resume") }
 
 func (t *task) ResizePty(context.Context, runtime.ConsoleSize) error {
 	return t.unsupported("resizing the terminal")

@@ -70,7 +70,8 @@ stop_shims() {
 }
 
 mounts() { awk -v dir="$dir/" 'index($5, dir) == 1 { print $5 }' /proc/self/mountinfo; }
-cgroups() { find /sys/fs/cgroup -depth -type d -path "*/${dir##*/}*" 2>/dev/null; }
+# The daemon's own group for guests has $dir in its name.
+cgroups() { find /sys/fs/cgroup -depth -type d -path "*${dir##*/}*" 2>/dev/null; }
 
 unmount_all() {
 	local target

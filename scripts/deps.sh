@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Installs with apt what building, testing and the demo need. Does nothing, and
-# asks no mirror, when everything is there already.
+# asks no mirror, when everything is there already. `deps.sh vm` gets what
+# test-vm.sh needs besides.
 set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly go_min=1.21 # the first Go that fetches the toolchain go.mod asks for
 readonly wasmedge_min=0.14.1
@@ -18,6 +20,12 @@ packages=(
 # On Debian 12 these come from Debian 13: it has no libwasmedge-dev, and its
 # clang-format-19 cannot be installed beside the libllvm19 of libwasmedge.
 newer_packages=(libwasmedge-dev clang-format-19)
+
+vm_packages=(qemu-system-x86 kmod apparmor)
+# What the VM has from Debian 13 is only unpacked: its kernel is not for this machine,
+# and its virtiofsd cannot be installed beside the qemu of Debian 12.
+readonly vm_root=.build/vm/root
+readonly vm_kernel=linux-image-cloud-amd64 # depends on the package of the newest one
 
 say() { printf 'deps: %s\n' "$*"; }
 die() {
@@ -124,11 +132,10 @@ newer_release() {
 
 resolves() { apt_get install --simulate --no-install-recommends "$@" >/dev/null 2>&1; }
 
+# install_packages PACKAGE...
 install_packages() {
 	local wanted release=
-	mapfile -t wanted < <(missing "${packages[@]}")
-	# Only a pip of whatever origin is wanted, for fetch-published.sh.
-	python3 -m pip --version >/dev/null 2>&1 || wanted+=(python3-pip)
+	mapfile -t wanted < <(missing "$@")
 	[ ${#wanted[@]} -gt 0 ] || return 0
 	update_once
 	# Debian 12's own packages may no longer fit the libraries that libwasmedge-dev
@@ -174,11 +181,40 @@ install_go() {
 	go_is_enough || die "$(command -v go) comes first in PATH and is older than Go $go_min"
 }
 
+# unpack_vm puts Debian 13's kernel and virtiofsd where test-vm.sh finds them.
+unpack_vm() {
+	local image tmp=$vm_root.new deb
+	[ ! -d "$vm_root" ] || return 0
+	[ "$(dpkg --print-architecture)" = amd64 ] || die "a VM can be had on amd64 only"
+	[ -z "$(newer_release)" ] || add_trixie
+	update_once
+	image=$(apt-cache -t trixie depends "$vm_kernel" 2>/dev/null | awk '$1 == "Depends:" { print $2; exit }')
+	[ -n "$image" ] || die "no source of Debian 13 (trixie) in apt's configuration to take its kernel from"
+	say "unpacking into $vm_root: $image virtiofsd"
+	rm -rf "$tmp"
+	mkdir -p "$tmp/usr/lib"
+	ln -s usr/lib "$tmp/lib"
+	(cd "$tmp" && apt-get -qq -o APT::Sandbox::User=root -t trixie download "$image" virtiofsd)
+	for deb in "$tmp"/*.deb; do
+		dpkg-deb -x "$deb" "$tmp"
+		rm "$deb"
+	done
+	/sbin/depmod -b "$tmp" "${image#linux-image-}"
+	mv "$tmp" "$vm_root"
+}
+
 main() {
 	command -v apt-get >/dev/null || die "this needs Debian 12 or newer, or Ubuntu with the same packages"
 	# shellcheck source=/dev/null
 	. /etc/os-release
-	install_packages
+	if [ "${1-}" = vm ]; then
+		install_packages "${vm_packages[@]}"
+		unpack_vm
+		return
+	fi
+	# Only a pip of whatever origin is wanted, for fetch-published.sh.
+	python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
+	install_packages "${packages[@]}"
 	install_newer_packages
 	check_wasmedge
 	install_go

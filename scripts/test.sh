@@ -10,8 +10,9 @@
 set -euo pipefail
 shopt -s inherit_errexit # a package that go list cannot load must not go untested
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/packages.sh
+. scripts/packages.sh
 
-readonly testutil=github.com/containerd/containerd/v2/pkg/testutil
 readonly log=.build/test.log
 module=$(go list -m)
 readonly module
@@ -19,26 +20,6 @@ readonly module
 # The race detector has signal handlers and thread bookkeeping of its own, which do
 # not go together with the ones that run guests.
 readonly guest_deps="$module/runtime/jail|github.com/second-state/WasmEdge-go/wasmedge"
-
-list() { go list -tags "${TAGS-}" "$@"; }
-
-# common and only_first compare two sorted lists.
-common() { comm -12 <(echo "$1") <(echo "$2"); }
-only_first() { comm -23 <(echo "$1") <(echo "$2"); }
-
-all_packages() {
-	local found
-	found=$(list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...)
-	grep -Ev "${SKIP_PKGS:-^$}" <<<"$found" | sort
-}
-
-# packages_with REGEXP prints the packages whose test binaries contain a package
-# that REGEXP matches as a whole.
-packages_with() {
-	# shellcheck disable=SC2016 # $p is the template's
-	list -test -f '{{$p := .ImportPath}}{{range .Deps}}{{$p}} {{.}}{{"\n"}}{{end}}' ./... |
-		awk -v wanted="^($1)\$" '$1 ~ /\.test$/ && $2 ~ wanted { sub(/\.test$/, "", $1); print $1 }' | sort -u
-}
 
 # race_packages PACKAGES prints those to test with the race detector.
 race_packages() {
@@ -103,9 +84,9 @@ main() {
 	mkdir -p .build
 	: >"$log"
 	local all race root
-	all=$(all_packages)
+	all=$(tested_packages ./...)
 	race=$(race_packages "$all")
-	root=$(packages_with "$testutil")
+	root=$(root_packages)
 	[ -z "$root" ] || find_root
 	run_group "with the race detector" "$race" -race
 	run_group "without the race detector" "$(only_first "$all" "$race")"

@@ -8,10 +8,12 @@ import "C"
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"runtime"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -27,7 +29,10 @@ type Guest struct {
 	done    chan struct{} // closed once its thread is gone
 	result  Result        // valid after done
 	tid     int           // valid after created
-	insist  sync.Once
+	insist  sync.Once     // keepKilling
+
+	holding sync.Mutex    // Pause and Resume
+	resumed chan struct{} // not nil: paused; closed by Resume
 
 	mu    sync.Mutex
 	c     *C.struct_jail // nil after done
@@ -38,9 +43,10 @@ type Guest struct {
 // waiting for Start. The module must stay loaded until Done. If ctx ends before
 // the guest is isolated, it never will be.
 //
-// Errors name the failed step and path. NotFound: a path does not exist;
-// PermissionDenied; ResourceExhausted: no thread or no memory for its stack;
-// InvalidArgument: a malformed spec.
+// Errors name the failed step and path. NotFound: a path does not exist, or the
+// AppArmor profile; PermissionDenied, also if that profile lets no signals through;
+// ResourceExhausted: no thread or no memory for its stack; InvalidArgument: a
+// malformed spec.
 func New(ctx context.Context, spec *Spec) (*Guest, error) {
 	if errInit != nil {
 		return nil, errInit
@@ -55,7 +61,10 @@ func New(ctx context.Context, spec *Spec) (*Guest, error) {
 		done:    make(chan struct{}),
 		order:   order,
 	}
-	register(g)
+	if err := register(g); err != nil {
+		order.free()
+		return nil, err
+	}
 	g.mu.Lock()
 	c, err := C.jail_create(C.uint64_t(g.id), order.spec)
 	g.c = c
@@ -63,7 +72,7 @@ func New(ctx context.Context, spec *Spec) (*Guest, error) {
 	if c == nil {
 		unregister(g)
 		order.free()
-		return nil, fmt.Errorf("no thread for the guest: %w: %w", err, errdefs.ErrResourceExhausted)
+		return nil, noThread(err)
 	}
 	select {
 	case <-g.created:
@@ -75,8 +84,34 @@ func New(ctx context.Context, spec *Spec) (*Guest, error) {
 	case <-g.done:
 		return nil, g.result.err()
 	default:
-		return g, nil
 	}
+	if spec.AppArmor != "" {
+		if err := g.testSignals(); err != nil {
+			return nil, fmt.Errorf("AppArmor profile %q: %w", spec.AppArmor, err)
+		}
+	}
+	return g, nil
+}
+
+// testSignals ends a guest whose AppArmor profile lets no signals of this process
+// through: later, nothing could.
+func (g *Guest) testSignals() error {
+	var errno C.int
+	g.withC(func(c *C.struct_jail) { errno = C.jail_signal_test(c) })
+	if errno == 0 {
+		return nil
+	}
+	g.Kill() // before its start it needs no signal
+	<-g.done
+	return fmt.Errorf("the guest could not be ended or paused, for which a rule such as \"signal (receive) peer=unconfined\" is needed: %w: %w", syscall.Errno(errno), errdefs.ErrPermissionDenied)
+}
+
+func noThread(err error) error {
+	if errors.Is(err, unix.EDQUOT) {
+		return fmt.Errorf("the guests of the daemon take %d of the %d MiB that they may have: raise max_memory in the runtime's configuration, or run fewer: %w",
+			C.jail_budget_used()>>20, C.jail_budget()>>20, errdefs.ErrResourceExhausted)
+	}
+	return fmt.Errorf("no thread for the guest: %w: %w", err, errdefs.ErrResourceExhausted)
 }
 
 // handle takes news of the thread, in the order of its life.
@@ -153,14 +188,95 @@ func (g *Guest) keepKilling() {
 }
 
 // killInterval is the time before the kill is sent again. A guest that can be
-// stepped (arch.h) is gone by then, and more signals would only disturb. Where
-// it cannot, it is a matter of chance whether a signal finds guest code: often,
-// and at intervals that fall into no step with what the guest does.
+// stopped by one signal (arch.h) is gone by then, and more would only disturb.
+// Where it cannot, it is a matter of chance whether a signal finds guest code:
+// often, and at intervals that fall into no step with what the guest does.
 func killInterval(i int) time.Duration {
 	if runtime.GOARCH == "amd64" || i >= 1000 {
 		return 20 * time.Millisecond
 	}
 	return time.Duration(200+i*7919%1300) * time.Microsecond
+}
+
+// Pause holds the guest where it is and returns when no more of its code runs. A
+// host call that blocks goes on, and the guest sees its result after Resume. A
+// guest that is held can be killed.
+//
+// Errors: FailedPrecondition: it is over, or held; ctx's. It then runs on.
+func (g *Guest) Pause(ctx context.Context) error {
+	g.holding.Lock()
+	defer g.holding.Unlock()
+	if g.resumed != nil {
+		return fmt.Errorf("the guest is paused: %w", errdefs.ErrFailedPrecondition)
+	}
+	for i := 0; g.pause() == C.JAIL_RUNS; i++ {
+		select {
+		case <-g.done:
+		case <-ctx.Done():
+			g.withC(func(c *C.struct_jail) { C.jail_resume(c) })
+			return fmt.Errorf("pausing the guest: %w", context.Cause(ctx))
+		case <-time.After(holdInterval(i)):
+		}
+	}
+	select {
+	case <-g.done:
+		return fmt.Errorf("%w: %w", errDone, errdefs.ErrFailedPrecondition)
+	default:
+	}
+	g.resumed = make(chan struct{})
+	go g.keepHolding(g.resumed)
+	return nil
+}
+
+func (g *Guest) pause() (held C.int) {
+	held = C.JAIL_HELD // one that is over runs no code
+	g.withC(func(c *C.struct_jail) { held = C.jail_pause(c) })
+	return held
+}
+
+// keepHolding is for a guest that was found in a host call where a thread cannot
+// be stepped (arch.h).
+func (g *Guest) keepHolding(resumed <-chan struct{}) {
+	for i := range math.MaxInt {
+		select {
+		case <-g.done:
+			return
+		case <-resumed:
+			return
+		case <-time.After(holdInterval(i)):
+		}
+		if g.holdAgain(resumed) {
+			return
+		}
+	}
+}
+
+// holdAgain says whether nothing is left to do.
+func (g *Guest) holdAgain(resumed <-chan struct{}) bool {
+	g.holding.Lock()
+	defer g.holding.Unlock()
+	return g.resumed != resumed || g.pause() == C.JAIL_HELD
+}
+
+// holdInterval: the first look comes soon, since a guest that just ran takes the
+// signal at once.
+func holdInterval(i int) time.Duration {
+	return min(100*time.Microsecond<<min(i, 10), killInterval(i))
+}
+
+// Resume lets a guest that Pause holds go on.
+//
+// Errors: FailedPrecondition: it is not held.
+func (g *Guest) Resume() error {
+	g.holding.Lock()
+	defer g.holding.Unlock()
+	if g.resumed == nil {
+		return fmt.Errorf("the guest is not paused: %w", errdefs.ErrFailedPrecondition)
+	}
+	g.withC(func(c *C.struct_jail) { C.jail_resume(c) })
+	close(g.resumed)
+	g.resumed = nil
+	return nil
 }
 
 // withC calls f with the thread while it cannot be reaped.
@@ -185,9 +301,9 @@ func (g *Guest) TID() int { return g.tid }
 // Memory is the size of the guest's linear memory in bytes, 0 when it has not
 // started or is over.
 func (g *Guest) Memory() uint64 {
-	var pages C.uint32_t
-	g.withC(func(c *C.struct_jail) { pages = C.jail_memory(c) })
-	return uint64(pages) * PageSize
+	var bytes C.uint64_t
+	g.withC(func(c *C.struct_jail) { bytes = C.jail_memory(c) })
+	return uint64(bytes)
 }
 
 // CPUTime is the time that the guest's thread has run so far.

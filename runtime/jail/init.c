@@ -2,13 +2,15 @@
 
 #include "internal.h"
 
-const char *jail_init(const void *keepalive)
+const char *jail_init(const void *keepalive, const char *cgroup)
 {
-	// The resolver first: no object may be loaded after fault.c has listed them.
+	// The resolver first: no object may be loaded after code.c has listed them.
 	const char *err = jail_isolate_init();
+	if (err == NULL)
+		err = jail_interpose_init();
 	if (err == NULL)
 		err = jail_signals_init(keepalive);
 	if (err == NULL)
-		err = jail_spawner_init();
+		err = jail_spawner_init(cgroup);
 	return err;
 }

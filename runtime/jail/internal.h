@@ -6,19 +6,29 @@
 #include "jail.h"
 
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 
 // Ends guests. Linux never sends it, and it is not a real-time signal: those
 // queue, and a guest that did not run for a while would get a frame on its
 // signal stack for each.
 #define JAIL_SIGKILL SIGSTKFLT
+// Makes them look whether they are to be held.
+#define JAIL_SIGPAUSE SIGPWR
 
 enum jail_phase {
 	PHASE_SETUP,
 	PHASE_CREATED,
 	PHASE_GUEST, // guest code may run
 	PHASE_DONE,
+};
+
+enum jail_parked {
+	NOT_PARKED,
+	PARKED_IN_HANDLER, // of a signal that found it in guest code
+	PARKED_IN_CALL,    // in a host call that blocks (interpose.c)
 };
 
 struct jail {
@@ -30,20 +40,30 @@ struct jail {
 	_Atomic int phase;
 	_Atomic int start; // futex: 0 wait, 1 start or end
 	_Atomic int killed;
-	_Atomic int overflowed;
-	int kills; // signals taken since the guest was to end
-	int steps; // instructions stepped for the current signal
+	_Atomic int paused;    // is to be held
+	_Atomic int caught;    // since then the thread has taken the signal
+	_Atomic int parked;    // enum jail_parked: waits to be resumed
+	_Atomic int changes;   // futex: counts those of killed and paused
+	_Atomic int fault;     // enum jail_ending for which it is to end, or 0
+	int bad_call;          // number of the system call (JAIL_END_SYSCALL)
+	sigjmp_buf *unwinding; // where a fault of the unwinder goes on, or NULL
+	uintptr_t return_to;   // where the host call would return (return.c)
+	int kills;             // signals taken since the guest was to end
+	int steps;             // instructions stepped for the current signal
 	struct jail_result result;
 
-	// One mapping, from its start: signal stack, guard, reserve, stack
-	// (thread.c). The reserve is usable only to finish a host call after an
-	// overflow.
+	// One mapping, from its start: signal stack, guard, stack (thread.c). Of
+	// the stack, what is below low is not accessible yet.
 	char *region;
-	char *guard, *reserve, *stack;
+	char *guard, *stack, *low;
 
-	pthread_mutex_t memory_lock; // guards memory against teardown
-	const void *memory;          // WasmEdge_MemoryInstanceContext or NULL
-	char *linear;                // where it begins; never moves
+	// budget.c
+	_Atomic uint64_t memory; // bytes of linear memory
+	uint64_t charged;        // bytes, all together
+	uint64_t prepaid;        // bytes that the instance's memory may take
+	_Atomic int refused;     // enum jail_refusal
+	// The address space that is reserved for linear memory (interpose.c).
+	char *linear, *linear_end;
 
 	int events; // not yet taken; not 0: queued (event.c)
 	struct jail *next;
@@ -60,26 +80,70 @@ extern __thread struct jail *jail_self;
 
 // fault.c
 const char *jail_signals_init(const void *keepalive);
+void jail_install_handler(
+	int sig, void (*handler)(int, siginfo_t *, void *), int flags, struct sigaction *old);
+_Noreturn void jail_stop_daemon(struct jail *j, const siginfo_t *info, uintptr_t pc);
+
+// stop.c
+void jail_stop_init(void);
+// Ends the guest, holds it, or arranges for another look.
+void jail_deliver(struct jail *j, siginfo_t *info, void *context);
+// Ends or holds the guest whose host call has just returned.
+void jail_stop_here(struct jail *j);
+// Holds the calling guest's thread while it is paused.
+void jail_park(struct jail *j, enum jail_parked where);
+
+// return.c: true: the running host call returns to jail_stop_here.
+bool jail_replace_return(struct jail *j);
+
+// code.c
+const char *jail_code_init(void);
+void jail_code_add(const void *at, size_t size);
+void jail_code_remove(const void *at);
+bool jail_is_module_code(uintptr_t pc);
+bool jail_in_guest_code(const void *context);
+
+// keepalive.c
+const char *jail_keepalive_init(const void *module);
+void jail_end_guest(siginfo_t *info, void *context); // does not return from guest code
 // A thread that is no guest; it takes no signals. Returns an error number.
 int jail_make_thread(pthread_t *thread, void *(*main)(void *), void *arg);
+
+// budget.c: false: refused, and noted.
+bool jail_charge(struct jail *j, uint64_t bytes);
+bool jail_charge_memory(struct jail *j, uint64_t bytes);
+void jail_uncharge_memory(struct jail *j, uint64_t bytes);
+void jail_uncharge_all(struct jail *j);
+
+// interpose.c
+const char *jail_interpose_init(void);
 
 // event.c
 void jail_post(struct jail *j, int events);
 void jail_futex_wait(_Atomic int *addr, int value);
 void jail_futex_wake(_Atomic int *addr);
 
-// isolate.c: each returns 0, or -1 after jail_fail.
+// isolate.c: moves the calling thread; 0, or -1 and errno.
+int jail_join_cgroup(const char *file);
+
+// Each returns 0, or -1 after jail_fail.
 int jail_isolate(struct jail *j);
 int jail_drop_privileges(struct jail *j);
+// From unconfined, a thread with no_new_privs may change to any profile, and from
+// there not back. What comes before that, the profile need not allow.
+int jail_apply_apparmor(struct jail *j);
 
 // Each returns NULL, or what failed.
 const char *jail_seccomp(void); // for the calling thread and those it makes
-void jail_seccomp_end(void);    // leaves the calling thread what ending takes
-const char *jail_spawner_init(void);
+int jail_seccomp_profile(struct jail *j);
+void jail_seccomp_end(void); // leaves the calling thread what ending takes
+const char *jail_spawner_init(const char *cgroup);
 
 // thread.c, spawn.c
 void *jail_thread_main(void *jail);
 size_t jail_stack_size(const struct jail_spec *spec);
+bool jail_grow_stack(struct jail *j, const char *to);
+bool jail_open_reserve(struct jail *j, const char *to);
 void jail_spawn(struct jail *j);
 const char *jail_isolate_init(void);
 
@@ -87,12 +151,22 @@ const char *jail_isolate_init(void);
 extern int jail_template_ns; // fd in the process's table
 const char *jail_root_init(void);
 int jail_enter_root(struct jail *j);
+int jail_set_mount_attr(struct jail *j, int fd, uint64_t attr, int flags, const char *path);
+
+// hide.c
+bool jail_hides(const struct jail *j, int root);
+int jail_open_masks(struct jail *j, int masks[2]);
+int jail_hide(struct jail *j, int masks[2]);
 
 // jail_fail records the errno and the failed step; returns -1.
 int jail_fail(struct jail *j, const char *step, const char *path);
+
+// wasi.c
+struct WasmEdge_ModuleInstanceContext;
+void jail_replace_functions(struct WasmEdge_ModuleInstanceContext *wasi);
 
 // wasm.c
 struct jail_wasm;
 struct jail_wasm *jail_wasm_create(struct jail *j);
 void jail_wasm_run(struct jail *j, struct jail_wasm *w);
-void jail_wasm_delete(struct jail *j, struct jail_wasm *w);
+void jail_wasm_delete(struct jail_wasm *w);

@@ -25,6 +25,7 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"sync"
 	"unsafe"
@@ -37,10 +38,28 @@ var (
 	initOnce sync.Once
 	errInit  = fmt.Errorf("jail.Init was not called: %w", errdefs.ErrFailedPrecondition)
 
-	guestsMu sync.Mutex
-	guests   = map[uint64]*Guest{}
-	lastID   uint64
+	guestsMu   sync.Mutex
+	guests     = map[uint64]*Guest{}
+	lastID     uint64
+	maxThreads = math.MaxInt
 )
+
+// Limits bound all guests together.
+type Limits struct {
+	Memory  uint64 // bytes: linear memory, stacks, and Spec.Overhead of each
+	Threads int    // guests and parked threads
+}
+
+// SetLimits replaces the limits. Guests that are there already keep what they have.
+func SetLimits(l Limits) {
+	C.jail_set_budget(C.uint64_t(l.Memory))
+	guestsMu.Lock()
+	defer guestsMu.Unlock()
+	maxThreads = l.Threads
+}
+
+// MemoryUsed is what counts against Limits.Memory, in bytes.
+func MemoryUsed() uint64 { return uint64(C.jail_budget_used()) }
 
 // Keepalive is the module that Init wants, in binary form: it imports the
 // function "env"."block" and exports "go", which calls it.
@@ -55,18 +74,13 @@ var Keepalive = []byte("\x00asm\x01\x00\x00\x00" +
 
 // Init prepares the process for guests: signal handlers, the keep-alive guest,
 // the resolver, a template mount namespace. It works once for all calls;
-// keepalive is Keepalive, compiled and loaded, and must stay loaded for ever.
+// keepalive is Keepalive, compiled and loaded, and must stay loaded for ever. cgroup
+// is as Spec.Cgroup, for the thread that makes guests and thus for all of them.
 //
 // Errors: FailedPrecondition, naming what the process lacks.
-func Init(keepalive *wasmedge.AST) error {
+func Init(keepalive *wasmedge.AST, cgroup string) error {
 	initOnce.Do(func() {
-		module, err := modulePointer(keepalive)
-		if err == nil {
-			if msg := C.jail_init(module); msg != nil {
-				err = fmt.Errorf("%s: %w", C.GoString(msg), errdefs.ErrFailedPrecondition)
-			}
-		}
-		if err != nil {
+		if err := initialize(keepalive, cgroup); err != nil {
 			errInit = fmt.Errorf("preparing the process for guests: %w", err)
 			return
 		}
@@ -74,6 +88,19 @@ func Init(keepalive *wasmedge.AST) error {
 		go dispatch()
 	})
 	return errInit
+}
+
+func initialize(keepalive *wasmedge.AST, cgroup string) error {
+	module, err := modulePointer(keepalive)
+	if err != nil {
+		return err
+	}
+	o := &order{}
+	defer o.free()
+	if msg := C.jail_init(module, o.optional(cgroup)); msg != nil {
+		return fmt.Errorf("%s: %w", C.GoString(msg), errdefs.ErrFailedPrecondition)
+	}
+	return nil
 }
 
 // modulePointer gets at the C object behind a loaded module, which WasmEdge-go
@@ -103,12 +130,19 @@ func dispatch() {
 }
 
 // register gives a guest its id, under which news of its thread arrives.
-func register(g *Guest) {
+//
+// Errors: ResourceExhausted: there are as many as SetLimits allows.
+func register(g *Guest) error {
 	guestsMu.Lock()
 	defer guestsMu.Unlock()
+	if len(guests) >= maxThreads {
+		return fmt.Errorf("the daemon has %d WebAssembly containers and pods, as many as it may have: raise max_guests in the runtime's configuration and vm.max_map_count: %w",
+			len(guests), errdefs.ErrResourceExhausted)
+	}
 	lastID++
 	g.id = lastID
 	guests[g.id] = g
+	return nil
 }
 
 func unregister(g *Guest) {

@@ -7,13 +7,15 @@
 // Life of a guest thread; the caller sees the events on the right:
 //
 //   SETUP ------------> CREATED -----------> GUEST ------------> DONE
-//     |    EV_CREATED      |    EV_STARTED                          EV_EXITED
-//     |                    |    after jail_start and instantiation   ^
+//     |    EV_CREATED      |    EV_STARTED    ^  |                  EV_EXITED
+//     |                    |    after         |  | jail_pause       ^
+//     |                    |    jail_start,   |  v                  |
+//     |                    |    instantiated  held (jail_resume)    |
 //     +--------------------+-----------------------------------------+
 //       set-up failed, or killed, or the module cannot be instantiated
 //
-// jail_kill works in every phase: before GUEST the thread reads a flag, from
-// there on a signal finds it (fault.c).
+// jail_kill works in every phase, and while the guest is held: before GUEST the
+// thread reads a flag, from there on a signal finds it (stop.c).
 #pragma once
 
 #include <stddef.h>
@@ -37,6 +39,14 @@ enum jail_ending {
 	JAIL_END_OVERFLOW = 3, // native call stack exhausted
 	JAIL_END_SETUP = 4,    // never became a guest: message, err
 	JAIL_END_INIT = 5,     // could not be instantiated: message
+	JAIL_END_SYSCALL = 6,  // made a call for which its seccomp profile ends it: message
+};
+
+// Why memory was refused to a guest, if that was the last it asked for.
+enum jail_refusal {
+	JAIL_REFUSED_NOTHING = 0,
+	JAIL_REFUSED_LIMIT = 1,  // its own limit
+	JAIL_REFUSED_BUDGET = 2, // what all guests may have together
 };
 
 // A bind mount: source is a host path, target an absolute path in the
@@ -88,35 +98,66 @@ struct jail_spec {
 	size_t n_groups;
 	uint64_t caps; // effective and permitted, one bit per CAP_*
 	uint32_t umask;
-	uint32_t max_pages; // of 64 KiB, per linear memory
-	size_t stack_size;  // bytes of native stack for guest code
+	const char *cgroup;          // file that a thread joins by writing "0", or NULL
+	const char *apparmor;        // profile to change to, or NULL
+	const void *filter;          // struct sock_filter[n_filter], beside our own (seccomp.c)
+	uint16_t n_filter;           // 0: none
+	const char *const *masked;   // absolute paths that are to look empty
+	const char *const *readonly; // absolute paths that nobody may write below
+	uint64_t memory_limit;       // bytes of linear memory
+	uint64_t initial_memory;     // bytes of linear memory that the module starts with
+	uint64_t overhead;           // bytes to be charged beside linear memory and stack
+	size_t stack_size;           // bytes of native stack for guest code, at most
+	int max_files;               // fds are below this number
 };
 
 struct jail_result {
 	int ending;        // enum jail_ending
 	uint32_t code;     // exit code (JAIL_END_EXIT)
 	int err;           // errno of a failed set-up step, or 0
-	uint32_t pages;    // linear memory at the end, in 64 KiB
+	int refused;       // enum jail_refusal
+	uint64_t memory;   // linear memory at the end, in bytes
 	uint64_t cpu_ns;   // CPU time of the thread
 	char message[512]; // what failed, or the trap
 };
 
 // jail_init prepares the process, once: keepalive is a loaded module that
-// exports "go" and imports "env"."block". Returns NULL or what failed.
-const char *jail_init(const void *keepalive);
+// exports "go" and imports "env"."block"; cgroup is the file by which the thread
+// that makes guests joins a group, or NULL. Returns NULL or what failed.
+const char *jail_init(const void *keepalive, const char *cgroup);
+
+// jail_set_budget bounds what all guests may have together, in bytes: linear
+// memory, stacks, and what each is said to take besides. jail_budget_used is what
+// they have.
+void jail_set_budget(uint64_t bytes);
+uint64_t jail_budget(void);
+uint64_t jail_budget_used(void);
 
 // jail_create makes the thread. The answer comes as JAIL_EV_CREATED or
 // JAIL_EV_EXITED for id. Returns NULL and sets errno if no thread could be
-// made. jail_reap must follow JAIL_EV_EXITED.
+// made: EDQUOT, the budget is used up. jail_reap must follow JAIL_EV_EXITED.
 struct jail *jail_create(uint64_t id, const struct jail_spec *spec);
 void jail_start(struct jail *j);
 // jail_kill asks the thread to end. Until JAIL_EV_EXITED it is to be called
 // again every few milliseconds: the guest may be in a host call that the first
 // signal only interrupted.
 void jail_kill(struct jail *j);
+// jail_pause keeps the thread from running guest code until jail_resume, and
+// says how far that is. Below JAIL_HELD it is to be called again. A host call that
+// blocks goes on: the guest does not see its result before it is resumed.
+enum jail_hold {
+	JAIL_RUNS = 0,   // guest code may still run
+	JAIL_CAUGHT = 1, // it is in a host call; the next look may find it in guest code
+	JAIL_HELD = 2,   // no guest code runs
+};
+int jail_pause(struct jail *j);
+void jail_resume(struct jail *j);
+// jail_signal_test says whether signals reach a guest that waits for its start: 0,
+// or an error number. A security module may deny them; nothing else ends guest code.
+int jail_signal_test(const struct jail *j);
 int jail_tid(const struct jail *j);
-// jail_memory returns the linear memory of a running guest in pages of 64 KiB.
-uint32_t jail_memory(struct jail *j);
+// jail_memory returns the linear memory of a guest in bytes.
+uint64_t jail_memory(const struct jail *j);
 // jail_reap waits for the thread to be gone, copies its result and frees it.
 void jail_reap(struct jail *j, struct jail_result *out);
 

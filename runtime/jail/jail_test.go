@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/containerd/containerd/v2/pkg/testutil"
@@ -30,7 +31,7 @@ func compile(in, out string) error {
 // loadFile compiles a module and loads it. Modules stay loaded: guests share
 // them.
 func loadFile(dir, path string) (*wasmedge.AST, error) {
-	out := filepath.Join(dir, filepath.Base(path)+".aot")
+	out := compiled(dir, filepath.Base(path))
 	if msg, err := exec.Command("/proc/self/exe", compileArg, path, out).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("compiling %s: %w: %s", path, err, msg)
 	}
@@ -50,16 +51,25 @@ func loadFile(dir, path string) (*wasmedge.AST, error) {
 	return ast, nil
 }
 
-func loadWat(dir, name string) (*wasmedge.AST, error) {
-	wasm := filepath.Join(dir, name+".wasm")
-	cmd := exec.Command("wat2wasm", filepath.Join("testdata", name+".wat"), "-o", wasm)
+func compiled(dir, name string) string { return filepath.Join(dir, name+".aot") }
+
+// loadSource loads a guest of testdata.
+func loadSource(dir, name string) (*wasmedge.AST, error) {
+	source, wasm := filepath.Join("testdata", name), filepath.Join(dir, name)
+	cmd := exec.Command("wat2wasm", source, "-o", wasm)
+	if filepath.Ext(name) == ".c" {
+		cmd = exec.Command("clang", "--target=wasm32-wasi", "-O2", "-s", "-o", wasm, source)
+	}
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("wat2wasm %s: %w: %s", name, err, out)
+		return nil, fmt.Errorf("%v: %w: %s", cmd.Args, err, out)
 	}
 	return loadFile(dir, wasm)
 }
 
-var modules = map[string]*wasmedge.AST{}
+var (
+	modules    = map[string]*wasmedge.AST{} // by file name without extension
+	modulesDir string
+)
 
 func TestMain(m *testing.M) {
 	if len(os.Args) == 4 && os.Args[1] == compileArg {
@@ -95,18 +105,18 @@ func setUp(dir string) error {
 	if err != nil {
 		return err
 	}
-	wats, err := filepath.Glob("testdata/*.wat")
+	modulesDir = dir
+	sources, err := filepath.Glob("testdata/*.wat")
 	if err != nil {
 		return err
 	}
-	for _, wat := range wats {
-		name := filepath.Base(wat)
-		name = name[:len(name)-len(".wat")]
-		if modules[name], err = loadWat(dir, name); err != nil {
+	for _, source := range append(sources, "socket.c") {
+		name := filepath.Base(source)
+		if modules[strings.TrimSuffix(name, filepath.Ext(name))], err = loadSource(dir, name); err != nil {
 			return err
 		}
 	}
-	return Init(ast)
+	return Init(ast, "")
 }
 
 // spec is a work order for a module of testdata as an unprivileged user in an
@@ -116,7 +126,7 @@ func spec(tb testing.TB, module string) *Spec {
 	testutil.RequiresRoot(tb)
 	ast := modules[module]
 	if ast == nil {
-		tb.Fatalf("no testdata/%s.wat", module)
+		tb.Fatalf("no module %q in testdata", module)
 	}
 	return &Spec{
 		Module:    ast,
@@ -133,14 +143,19 @@ func spec(tb testing.TB, module string) *Spec {
 // stdout sends the guest's output to a file whose content it returns.
 func stdout(tb testing.TB, s *Spec) func() string {
 	path := filepath.Join(tb.TempDir(), "stdout")
-	s.Stdio[1] = File{Path: path, Flags: os.O_WRONLY | os.O_CREATE | os.O_APPEND}
-	return func() string {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		return string(b)
+	s.Stdio[1] = File{Path: path, Flags: outputFlags}
+	return func() string { return content(tb, path) }
+}
+
+const outputFlags = os.O_WRONLY | os.O_CREATE | os.O_APPEND
+
+func content(tb testing.TB, path string) string {
+	tb.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		tb.Fatal(err)
 	}
+	return string(b)
 }
 
 func create(tb testing.TB, s *Spec) *Guest {

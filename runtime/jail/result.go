@@ -19,6 +19,15 @@ import (
 // specification, 4.2.8).
 const PageSize = 64 << 10
 
+// Refusal is why memory was refused to a guest.
+type Refusal int
+
+const (
+	NotRefused      Refusal = C.JAIL_REFUSED_NOTHING
+	RefusedByLimit  Refusal = C.JAIL_REFUSED_LIMIT  // of its own
+	RefusedByBudget Refusal = C.JAIL_REFUSED_BUDGET // of all guests together
+)
+
 // errDone stands for a thread that is over.
 var errDone = errors.New("the guest is over")
 
@@ -31,7 +40,8 @@ const (
 	Killed      Ending = C.JAIL_END_KILLED   // by Kill
 	Overflowed  Ending = C.JAIL_END_OVERFLOW // its native call stack was exhausted
 	notIsolated        = Ending(C.JAIL_END_SETUP)
-	NotStarted  Ending = C.JAIL_END_INIT // its module could not be instantiated
+	NotStarted  Ending = C.JAIL_END_INIT    // its module could not be instantiated
+	BadCall     Ending = C.JAIL_END_SYSCALL // made a system call for which Spec.Seccomp ends it
 )
 
 // Result is how a guest ended and what it used.
@@ -40,6 +50,7 @@ type Result struct {
 	Code    uint32 // of proc_exit; only if Exited
 	Message string // the trap, or why it did not start
 	Memory  uint64 // bytes of linear memory at the end
+	Refused Refusal
 	CPUTime time.Duration
 	errno   syscall.Errno
 }
@@ -49,7 +60,8 @@ func newResult(r *C.struct_jail_result) Result {
 		Ending:  Ending(r.ending),
 		Code:    uint32(r.code),
 		Message: C.GoString(&r.message[0]),
-		Memory:  uint64(r.pages) * PageSize,
+		Memory:  uint64(r.memory),
+		Refused: Refusal(r.refused),
 		CPUTime: time.Duration(r.cpu_ns),
 		errno:   syscall.Errno(r.err),
 	}
@@ -60,6 +72,8 @@ func (r *Result) err() error {
 	switch {
 	case r.Ending == Killed:
 		return fmt.Errorf("killed before it started: %w", errdefs.ErrAborted)
+	case r.Ending == NotStarted && r.Refused == RefusedByBudget:
+		return fmt.Errorf("instantiating the module: %s: raise max_memory in the runtime's configuration: %w", r.Message, errdefs.ErrResourceExhausted)
 	case r.Ending == NotStarted:
 		return fmt.Errorf("instantiating the module: %s: %w", r.Message, errdefs.ErrInvalidArgument)
 	default:

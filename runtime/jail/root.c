@@ -17,9 +17,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// A mount namespace that holds one empty directory, /root. Guests with mounts
-// get a copy of it, which costs less than a copy of the host's namespace and
-// shows nothing of it.
+// A mount namespace that holds what covers masked paths (hide.c), and nothing else.
+// Guests with mounts get a copy of it, which costs less than a copy of the host's
+// namespace and shows nothing of it.
 int jail_template_ns = -1;
 
 static void *make_template(void *err_out)
@@ -35,8 +35,9 @@ static void *make_template(void *err_out)
 		*err = "open /proc/thread-self/ns/mnt: is /proc mounted?";
 	else if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
 		 mount("containerd-wasm", "/proc", "tmpfs", 0, "mode=0755,size=4k") != 0 ||
-		 chdir("/proc") != 0 || mkdir("root", 0755) != 0 ||
-		 syscall(SYS_pivot_root, ".", ".") != 0 || umount2(".", MNT_DETACH) != 0)
+		 chdir("/proc") != 0 || mkdir("directory", 0555) != 0 ||
+		 mknod("file", S_IFREG | 0444, 0) != 0 || syscall(SYS_pivot_root, ".", ".") != 0 ||
+		 umount2(".", MNT_DETACH) != 0)
 		*err = "making the template mount namespace";
 	return NULL;
 }
@@ -51,7 +52,7 @@ const char *jail_root_init(void)
 	return err;
 }
 
-static int set_attr(struct jail *j, int fd, uint64_t attr, int flags, const char *path)
+int jail_set_mount_attr(struct jail *j, int fd, uint64_t attr, int flags, const char *path)
 {
 	struct mount_attr attrs;
 	memset(&attrs, 0, sizeof(attrs));
@@ -75,7 +76,7 @@ static int clone_root(struct jail *j)
 	// With mounts, mount points may have to be made first, unless nobody may.
 	if (spec->rootfs_sealed || (spec->rootfs_readonly && spec->n_mounts == 0))
 		attr |= MOUNT_ATTR_RDONLY;
-	return set_attr(j, fd, attr, 0, spec->rootfs) == 0 ? fd : -1;
+	return jail_set_mount_attr(j, fd, attr, 0, spec->rootfs) == 0 ? fd : -1;
 }
 
 static int fail_tmpfs(struct jail *j, const struct jail_mount *m)
@@ -123,11 +124,11 @@ static int clone_mount(struct jail *j, const struct jail_mount *m)
 	int fd = (int)syscall(SYS_open_tree, AT_FDCWD, m->source, flags);
 	if (fd < 0)
 		return jail_fail(j, "open_tree", m->source);
-	if (set_attr(j, fd, MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID, m->recursive ? AT_RECURSIVE : 0,
-		    m->source) != 0)
+	if (jail_set_mount_attr(j, fd, MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID,
+		    m->recursive ? AT_RECURSIVE : 0, m->source) != 0)
 		return -1;
-	if (m->attr_set != 0 &&
-		set_attr(j, fd, m->attr_set, m->attr_recursive ? AT_RECURSIVE : 0, m->source) != 0)
+	if (m->attr_set != 0 && jail_set_mount_attr(j, fd, m->attr_set,
+					m->attr_recursive ? AT_RECURSIVE : 0, m->source) != 0)
 		return -1;
 	return fd;
 }
@@ -170,10 +171,14 @@ static int make_target(struct jail *j, int fd, const char *target)
 static int attach(struct jail *j, int root, const int *fds)
 {
 	const struct jail_spec *spec = j->spec;
+	int masks[2];
 	if (setns(jail_template_ns, CLONE_NEWNS) != 0 || unshare(CLONE_NEWNS) != 0)
 		return jail_fail(j, "make a mount namespace", NULL);
-	if (syscall(SYS_move_mount, root, "", AT_FDCWD, "/root", MOVE_MOUNT_F_EMPTY_PATH) != 0 ||
-		chdir("/root") != 0 || chroot(".") != 0)
+	if (jail_open_masks(j, masks) != 0)
+		return -1;
+	// On the namespace's own root: AppArmor takes paths from there.
+	if (syscall(SYS_move_mount, root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) != 0 ||
+		fchdir(root) != 0 || chroot(".") != 0)
 		return jail_fail(j, "attach root", spec->rootfs);
 	for (size_t i = 0; i < spec->n_mounts; i++) {
 		const char *target = spec->mounts[i].target;
@@ -183,8 +188,10 @@ static int attach(struct jail *j, int root, const int *fds)
 			    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS) != 0)
 			return jail_fail(j, "mount on", target);
 	}
+	if (jail_hide(j, masks) != 0)
+		return -1;
 	if (spec->rootfs_readonly)
-		return set_attr(j, root, MOUNT_ATTR_RDONLY, 0, spec->rootfs);
+		return jail_set_mount_attr(j, root, MOUNT_ATTR_RDONLY, 0, spec->rootfs);
 	return 0;
 }
 
@@ -194,12 +201,13 @@ int jail_enter_root(struct jail *j)
 	int root = clone_root(j);
 	if (root < 0)
 		return -1;
-	if (spec->n_mounts == 0) {
+	// A root in no namespace has no paths that an AppArmor profile could name.
+	if (spec->n_mounts == 0 && spec->apparmor == NULL && !jail_hides(j, root)) {
 		if (fchdir(root) != 0 || chroot(".") != 0)
 			return jail_fail(j, "chroot", spec->rootfs);
 		return 0;
 	}
-	int *fds = calloc(spec->n_mounts, sizeof(*fds)); // the stack may be small
+	int *fds = calloc(spec->n_mounts + 1, sizeof(*fds)); // the stack may be small
 	if (fds == NULL)
 		return jail_fail(j, "list the mounts of", spec->rootfs);
 	size_t n = 0;

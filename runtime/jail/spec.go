@@ -8,6 +8,7 @@ import "C"
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unsafe"
 
@@ -50,29 +51,48 @@ type Spec struct {
 	Mounts         []Mount
 	Stdio          [3]File
 
-	NetNS       string // path of the network namespace to join; empty: the daemon's
-	NewNetNS    bool   // without NetNS: an empty one
-	NewIPC      bool   // an IPC namespace of its own
-	NewUTS      bool   // a UTS namespace of its own
-	Hostname    string // in the new UTS namespace
-	Sysctls     []Sysctl
-	UID, GID    uint32
-	Groups      []uint32
-	Caps        uint64 // effective and permitted: bit n is capability n
-	Umask       uint32
-	MemoryLimit uint64 // bytes of each linear memory; 0: 4 GiB
-	StackSize   uint64 // bytes of native stack
+	NetNS    string // path of the network namespace to join; empty: the daemon's
+	NewNetNS bool   // without NetNS: an empty one
+	NewIPC   bool   // an IPC namespace of its own
+	NewUTS   bool   // a UTS namespace of its own
+	Hostname string // in the new UTS namespace
+	Sysctls  []Sysctl
+	UID, GID uint32
+	Groups   []uint32
+	Caps     uint64 // effective and permitted: bit n is capability n
+	Umask    uint32
+
+	// Cgroup is the file tasks (cgroup v1) or cgroup.threads (v2) of the group to
+	// join; empty: the spawner's.
+	Cgroup   string
+	AppArmor string // profile to change to; empty: the daemon's
+	// Seccomp is a classic BPF program, struct sock_filter[] in the host's byte
+	// order, that the kernel asks beside the filter of every guest. TRAP ends
+	// the guest; the KILL actions would end the process.
+	Seccomp  []byte
+	Masked   []string // absolute paths that look empty; those that do not exist are skipped
+	Readonly []string // absolute paths below which nothing can be changed, likewise
+
+	MemoryLimit   uint64 // bytes of linear memory; 0: 4 GiB, all that there can be
+	InitialMemory uint64 // bytes of it that the module starts with
+	Overhead      uint64 // bytes to charge to the budget beside linear memory and stack
+	StackSize     uint64 // bytes of native stack, at most
+	MaxFiles      int    // fds are below this number; 0: DefaultMaxFiles
 }
 
-// maxPages is the number of pages that 32-bit addresses reach.
-const maxPages = 1 << 16
+// DefaultMaxFiles bounds a guest's open files, each of which takes the kernel some
+// 300 bytes that no limit of the guest counts.
+const DefaultMaxFiles = 16384
 
-func (s *Spec) pages() C.uint32_t {
-	if s.MemoryLimit == 0 || s.MemoryLimit > maxPages*PageSize {
-		return maxPages
-	}
-	return C.uint32_t(s.MemoryLimit / PageSize)
-}
+// maxMemory is what 32-bit addresses reach.
+const maxMemory = 4 << 30
+
+// sockFilter is the size of a struct sock_filter, maxFilter the number of them in
+// a program (BPF_MAXINSNS).
+const (
+	sockFilter = 8
+	maxFilter  = 4096
+)
 
 // order is a Spec in C memory, which the thread reads until it is reaped.
 type order struct {
@@ -109,8 +129,21 @@ func newOrder(s *Spec) (*order, error) {
 	c.sysctls, c.n_sysctls = o.sysctls(s.Sysctls), C.size_t(len(s.Sysctls))
 	c.groups, c.n_groups = o.groups(s.Groups), C.size_t(len(s.Groups))
 	c.uid, c.gid, c.caps, c.umask = C.uint32_t(s.UID), C.uint32_t(s.GID), C.uint64_t(s.Caps), C.uint32_t(s.Umask)
-	c.max_pages, c.stack_size = s.pages(), C.size_t(s.StackSize)
+	c.cgroup, c.apparmor = o.optional(s.Cgroup), o.optional(s.AppArmor)
+	c.filter, c.n_filter = o.bytes(s.Seccomp), C.uint16_t(len(s.Seccomp)/sockFilter)
+	c.masked, c.readonly = o.list(s.Masked), o.list(s.Readonly)
+	c.memory_limit, c.initial_memory = C.uint64_t(orMax(s.MemoryLimit, maxMemory)), C.uint64_t(s.InitialMemory)
+	c.overhead, c.stack_size = C.uint64_t(s.Overhead), C.size_t(s.StackSize)
+	c.max_files = C.int(orMax(uint64(s.MaxFiles), DefaultMaxFiles))
 	return o, nil
+}
+
+// orMax is n, or most if n is 0 or more than that.
+func orMax(n, most uint64) uint64 {
+	if n == 0 || n > most {
+		return most
+	}
+	return n
 }
 
 // validate refuses what C strings cannot carry, and a guest without a root.
@@ -118,8 +151,10 @@ func (s *Spec) validate() error {
 	if s.Module != nil && (s.Rootfs == "" || s.StackSize == 0) {
 		return fmt.Errorf("a guest needs a root and a stack: %w", errdefs.ErrInvalidArgument)
 	}
-	strs := append([]string{s.Entry, s.Rootfs, s.NetNS, s.Hostname}, s.Args...)
-	strs = append(strs, s.Env...)
+	if len(s.Seccomp)%sockFilter != 0 || len(s.Seccomp) > maxFilter*sockFilter || s.MaxFiles < 0 {
+		return fmt.Errorf("a malformed seccomp program, or a negative number of files: %w", errdefs.ErrInvalidArgument)
+	}
+	strs := slices.Concat([]string{s.Entry, s.Rootfs, s.NetNS, s.Hostname, s.Cgroup, s.AppArmor}, s.Args, s.Env, s.Masked, s.Readonly)
 	for _, f := range s.Stdio {
 		strs = append(strs, f.Path)
 	}
@@ -163,6 +198,15 @@ func (o *order) optional(s string) *C.char {
 func (o *order) str(s string) *C.char {
 	p := C.CString(s)
 	o.blocks = append(o.blocks, unsafe.Pointer(p))
+	return p
+}
+
+func (o *order) bytes(b []byte) unsafe.Pointer {
+	if len(b) == 0 {
+		return nil
+	}
+	p := o.alloc(len(b), 1)
+	copy(unsafe.Slice((*byte)(p), len(b)), b)
 	return p
 }
 

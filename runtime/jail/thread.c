@@ -27,6 +27,10 @@
 #define RESERVE_SIZE ((size_t)256 << 10)
 // A parked thread runs no guest.
 #define PARKED_STACK ((size_t)64 << 10)
+// What of a stack is there from the beginning: enough for isolating a thread and
+// for most guests. The rest is opened, and charged, by the fault at its end.
+#define FIRST_STACK ((size_t)256 << 10)
+#define STACK_STEP ((uintptr_t)64 << 10)
 
 int jail_fail(struct jail *j, const char *step, const char *path)
 {
@@ -59,22 +63,54 @@ static size_t region_size(const struct jail_spec *spec)
 	return 4096 + sigstack_size() + GUARD_SIZE + jail_stack_size(spec);
 }
 
-// [page that guards the signal stack][signal stack][guard, its top the reserve][stack]
+// [page that guards the signal stack][signal stack][guard][stack: closed, open]
 static int map_stack(struct jail *j)
 {
 	size_t sig = sigstack_size(), stack = jail_stack_size(j->spec);
+	size_t first = stack < FIRST_STACK ? stack : FIRST_STACK;
 	j->region = mmap(NULL, region_size(j->spec), PROT_NONE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
 	if (j->region == MAP_FAILED)
 		return -1;
 	j->guard = j->region + 4096 + sig;
 	j->stack = j->guard + GUARD_SIZE;
-	j->reserve = j->stack - RESERVE_SIZE;
+	j->low = j->stack + stack - first;
 	if (mprotect(j->region + 4096, sig, PROT_READ | PROT_WRITE) == 0 &&
-		mprotect(j->stack, stack, PROT_READ | PROT_WRITE) == 0)
+		mprotect(j->low, first, PROT_READ | PROT_WRITE) == 0)
 		return 0;
 	munmap(j->region, region_size(j->spec));
 	return -1;
+}
+
+static bool open_stack(struct jail *j, char *low)
+{
+	if (mprotect(low, (size_t)(j->low - low), PROT_READ | PROT_WRITE) != 0)
+		return false;
+	j->low = low;
+	return true;
+}
+
+// jail_grow_stack opens the stack down to an address, and some more, if that is
+// part of it, and if the budget allows. Nothing below an address that was used is
+// ever passed to the kernel, which would not take this way: the return address of
+// every call lies below what its caller has on the stack.
+bool jail_grow_stack(struct jail *j, const char *to)
+{
+	if (to < j->stack || to >= j->low)
+		return false;
+	char *low = j->low - ((uintptr_t)(j->low - to) / STACK_STEP + 1) * STACK_STEP;
+	if (low < j->stack)
+		low = j->stack;
+	if (!jail_charge(j, (uint64_t)(j->low - low)))
+		return false;
+	return open_stack(j, low);
+}
+
+// jail_open_reserve makes room below the stack for the host call that is running.
+bool jail_open_reserve(struct jail *j, const char *to)
+{
+	char *low = j->low - RESERVE_SIZE;
+	return to >= low && open_stack(j, low);
 }
 
 static int set_sigstack(struct jail *j)
@@ -98,12 +134,13 @@ static void run_guest(struct jail *j)
 	struct jail_wasm *w = jail_wasm_create(j);
 	if (w == NULL)
 		return;
-	if (jail_drop_privileges(j) == 0) {
+	if (jail_drop_privileges(j) == 0 && jail_apply_apparmor(j) == 0 &&
+		jail_seccomp_profile(j) == 0) {
 		wait_for_start(j);
 		jail_wasm_run(j, w);
 	}
 	j->phase = PHASE_DONE;
-	jail_wasm_delete(j, w);
+	jail_wasm_delete(w);
 }
 
 static void park(struct jail *j)
@@ -127,13 +164,17 @@ void *jail_thread_main(void *arg)
 	}
 	j->phase = PHASE_DONE;
 	// From here on no signal may find this thread: its stacks go away.
-	sigset_t kill;
-	sigemptyset(&kill);
-	sigaddset(&kill, JAIL_SIGKILL);
-	pthread_sigmask(SIG_BLOCK, &kill, NULL);
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, JAIL_SIGKILL);
+	sigaddset(&set, JAIL_SIGPAUSE);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	struct timespec cpu;
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
 	j->result.cpu_ns = (uint64_t)cpu.tv_sec * 1000000000 + (uint64_t)cpu.tv_nsec;
+	j->result.memory = j->memory;
+	j->result.refused = j->refused;
+	jail_uncharge_all(j);
 	jail_post(j, JAIL_EV_EXITED);
 	return NULL;
 }
@@ -145,8 +186,13 @@ struct jail *jail_create(uint64_t id, const struct jail_spec *spec)
 		return NULL;
 	j->id = id;
 	j->spec = spec;
-	pthread_mutex_init(&j->memory_lock, NULL);
+	if (!jail_charge(j, spec->overhead)) {
+		free(j);
+		errno = EDQUOT;
+		return NULL;
+	}
 	if (map_stack(j) != 0) {
+		jail_uncharge_all(j);
 		free(j);
 		return NULL;
 	}
@@ -160,15 +206,6 @@ void jail_start(struct jail *j)
 	jail_futex_wake(&j->start);
 }
 
-void jail_kill(struct jail *j)
-{
-	j->killed = 1;
-	jail_start(j); // one that waits for its start ends without it
-	// In every phase: it also ends a wait in set-up or in teardown.
-	if (j->tid != 0)
-		syscall(SYS_tgkill, getpid(), j->tid, JAIL_SIGKILL);
-}
-
 int jail_tid(const struct jail *j)
 {
 	return j->tid;
@@ -180,6 +217,5 @@ void jail_reap(struct jail *j, struct jail_result *out)
 		pthread_join(j->thread, NULL);
 	*out = j->result;
 	munmap(j->region, region_size(j->spec));
-	pthread_mutex_destroy(&j->memory_lock);
 	free(j);
 }

@@ -25,33 +25,6 @@ static void say(struct jail *j, int ending, const char *message)
 	snprintf(j->result.message, sizeof(j->result.message), "%s", message);
 }
 
-// WasmEdge 0.14's sock_getaddrinfo trusts the pointers and lengths that a guest
-// gives it, and libc's getaddrinfo restarts after each signal and reads files of
-// the guest's root without a limit. Until there is one that does neither, names
-// are not resolved: the guest gets ENOTSUP.
-static WasmEdge_Result no_getaddrinfo(void *data, const WasmEdge_CallingFrameContext *frame,
-	const WasmEdge_Value *args, WasmEdge_Value *rets)
-{
-	(void)data;
-	(void)frame;
-	(void)args;
-	rets[0] = WasmEdge_ValueGenI32(58); // __WASI_ERRNO_NOTSUP
-	return WasmEdge_Result_Success;
-}
-
-// replace_getaddrinfo puts ours in the place of WasmEdge's.
-static void replace_getaddrinfo(WasmEdge_ModuleInstanceContext *wasi)
-{
-	enum { PARAMS = 8 };
-	WasmEdge_ValType i32 = WasmEdge_ValTypeGenI32(), params[PARAMS];
-	for (int i = 0; i < PARAMS; i++)
-		params[i] = i32;
-	WasmEdge_FunctionTypeContext *type = WasmEdge_FunctionTypeCreate(params, PARAMS, &i32, 1);
-	WasmEdge_ModuleInstanceAddFunction(wasi, WasmEdge_StringCreateByCString("sock_getaddrinfo"),
-		WasmEdge_FunctionInstanceCreate(type, no_getaddrinfo, NULL, 0));
-	WasmEdge_FunctionTypeDelete(type);
-}
-
 // jail_wasm_create opens the preopened root directory and binds fds 0 to 2,
 // so it runs inside the root and the fd table of the guest, and before its
 // privileges are dropped.
@@ -65,104 +38,91 @@ struct jail_wasm *jail_wasm_create(struct jail *j)
 	}
 	static const char *const preopens[] = {"/:/"};
 	w->config = WasmEdge_ConfigureCreate();
-	WasmEdge_ConfigureSetMaxMemoryPage(w->config, spec->max_pages);
 	w->executor = WasmEdge_ExecutorCreate(w->config, NULL);
 	w->store = WasmEdge_StoreCreate();
 	w->wasi = WasmEdge_ModuleInstanceCreateWASI(
 		spec->args, spec->n_args, spec->env, spec->n_env, preopens, 1);
-	replace_getaddrinfo(w->wasi);
+	jail_replace_functions(w->wasi);
 	WasmEdge_Result r = WasmEdge_ExecutorRegisterImport(w->executor, w->store, w->wasi);
 	if (WasmEdge_ResultOK(r))
 		return w;
 	say(j, JAIL_END_SETUP, WasmEdge_ResultGetMessage(r));
-	jail_wasm_delete(j, w);
+	jail_wasm_delete(w);
 	return NULL;
 }
 
-// A memory that starts above its limit is cut to the limit without an error
-// (WasmEdge 0.14), and the guest would trap much later.
-static int memory_fits(struct jail *j)
+static unsigned long long kib(uint64_t bytes)
 {
-	const WasmEdge_ASTModuleContext *module = j->spec->module;
-	uint32_t n = WasmEdge_ASTModuleListExportsLength(module);
-	const WasmEdge_ExportTypeContext **exports = calloc(n + 1, sizeof(*exports));
-	uint64_t need = 0;
-	if (exports != NULL)
-		n = WasmEdge_ASTModuleListExports(module, exports, n);
-	for (uint32_t i = 0; exports != NULL && i < n; i++) {
-		if (WasmEdge_ExportTypeGetExternalType(exports[i]) != WasmEdge_ExternalType_Memory)
-			continue;
-		const WasmEdge_MemoryTypeContext *type =
-			WasmEdge_ExportTypeGetMemoryType(module, exports[i]);
-		if (type != NULL && WasmEdge_MemoryTypeGetLimit(type).Min > need)
-			need = WasmEdge_MemoryTypeGetLimit(type).Min;
+	return bytes / 1024;
+}
+
+// prepay charges the memory that the module starts with. To refuse it later,
+// WasmEdge would start the guest with no memory, and keep the reserved space.
+static bool prepay(struct jail *j)
+{
+	uint64_t need = j->spec->initial_memory, limit = j->spec->memory_limit;
+	if (need <= limit && jail_charge(j, need)) {
+		j->prepaid = need;
+		return true;
 	}
-	free(exports);
-	if (need <= j->spec->max_pages)
-		return 1;
 	j->result.ending = JAIL_END_INIT;
-	snprintf(j->result.message, sizeof(j->result.message),
-		"the module needs %llu KiB of memory to start, its limit is %llu KiB",
-		(unsigned long long)need * 64, (unsigned long long)j->spec->max_pages * 64);
-	return 0;
+	if (need > limit)
+		snprintf(j->result.message, sizeof(j->result.message),
+			"the module needs %llu KiB of memory to start, its limit is %llu KiB",
+			kib(need), kib(limit));
+	else
+		snprintf(j->result.message, sizeof(j->result.message),
+			"the module needs %llu KiB of memory to start, and the daemon has given "
+			"%llu of the %llu KiB that it has for guests",
+			kib(need), kib(jail_budget_used()), kib(jail_budget()));
+	return false;
 }
 
-// watch_memory lets other threads ask for the size of the guest's memory.
-static void watch_memory(struct jail *j, const WasmEdge_ModuleInstanceContext *instance)
-{
-	WasmEdge_String name;
-	if (WasmEdge_ModuleInstanceListMemory(instance, &name, 1) == 0)
-		return;
-	pthread_mutex_lock(&j->memory_lock);
-	j->memory = WasmEdge_ModuleInstanceFindMemory(instance, name);
-	j->linear = (char *)WasmEdge_MemoryInstanceGetPointerConst(j->memory, 0, 0);
-	pthread_mutex_unlock(&j->memory_lock);
-}
-
-static void unwatch_memory(struct jail *j)
-{
-	pthread_mutex_lock(&j->memory_lock);
-	if (j->memory != NULL)
-		j->result.pages = WasmEdge_MemoryInstanceGetPageSize(j->memory);
-	j->memory = NULL;
-	pthread_mutex_unlock(&j->memory_lock);
-}
-
-uint32_t jail_memory(struct jail *j)
-{
-	pthread_mutex_lock(&j->memory_lock);
-	uint32_t pages = j->memory != NULL ? WasmEdge_MemoryInstanceGetPageSize(j->memory) : 0;
-	pthread_mutex_unlock(&j->memory_lock);
-	return pages;
-}
-
-// tell_guest_log writes the reason of a trap where the guest's own messages go.
-// It must not wait for a reader. WasmEdge never closes fds 0 to 2, so fd 2 is
-// what it was.
+// tell_guest_log writes why the guest ended where its own messages go. It must
+// not wait for a reader. WasmEdge never closes fds 0 to 2, so fd 2 is what it was.
 static void tell_guest_log(const struct jail *j)
 {
+	static const char *const refused[] = {
+		[JAIL_REFUSED_NOTHING] = "",
+		[JAIL_REFUSED_LIMIT] = "WebAssembly: the memory limit was reached\n",
+		[JAIL_REFUSED_BUDGET] =
+			"WebAssembly: the daemon has no more memory for guests (max_memory)\n",
+	};
 	int flags = fcntl(STDERR_FILENO, F_GETFL);
-	if (flags >= 0 && fcntl(STDERR_FILENO, F_SETFL, flags | O_NONBLOCK) == 0)
-		dprintf(STDERR_FILENO, "WebAssembly trap: %s\n", j->result.message);
+	if (flags < 0 || fcntl(STDERR_FILENO, F_SETFL, flags | O_NONBLOCK) != 0)
+		return;
+	if (j->result.ending == JAIL_END_EXIT)
+		dprintf(STDERR_FILENO, "%s", refused[j->refused]);
+	else
+		dprintf(STDERR_FILENO, "%sWebAssembly trap: %s\n", refused[j->refused],
+			j->result.message);
 }
 
 // conclude says how guest code ended. A guest that was to end may also have
-// ended by itself, over a host call that failed for it. An overflow shows as
-// the engine's out-of-bounds trap, since it uses that path.
+// ended by itself, over a host call that failed for it. What enters the engine's
+// fault path shows as its out-of-bounds trap.
 static void conclude(struct jail *j, const struct jail_wasm *w, WasmEdge_Result r)
 {
 	if (j->killed) {
 		j->result.ending = JAIL_END_KILLED;
+		return;
+	}
+	if (j->fault == JAIL_END_SYSCALL) {
+		j->result.ending = JAIL_END_SYSCALL;
+		snprintf(j->result.message, sizeof(j->result.message),
+			"system call %d: the seccomp profile ends who makes it", j->bad_call);
 	} else if (WasmEdge_ResultOK(r)) {
 		j->result.ending = JAIL_END_EXIT;
 		j->result.code = WasmEdge_ModuleInstanceWASIGetExitCode(w->wasi);
-	} else if (j->overflowed) {
+	} else if (j->fault == JAIL_END_OVERFLOW) {
 		say(j, JAIL_END_OVERFLOW, "call stack exhausted");
-		tell_guest_log(j);
+	} else if (j->fault == JAIL_END_TRAP) {
+		say(j, JAIL_END_TRAP, "the engine could not carry out a host call");
 	} else {
 		say(j, JAIL_END_TRAP, WasmEdge_ResultGetMessage(r));
-		tell_guest_log(j);
 	}
+	if (j->result.ending != JAIL_END_EXIT || (j->refused && j->result.code != 0))
+		tell_guest_log(j);
 }
 
 static WasmEdge_Result call(struct jail_wasm *w, const WasmEdge_FunctionInstanceContext *f)
@@ -194,6 +154,10 @@ static const WasmEdge_FunctionInstanceContext *instantiate(struct jail *j, struc
 		say(j, JAIL_END_INIT, WasmEdge_ResultGetMessage(r));
 		return NULL;
 	}
+	if (j->refused) {
+		say(j, JAIL_END_INIT, "no memory for an instance of the module");
+		return NULL;
+	}
 	const WasmEdge_FunctionInstanceContext *entry = WasmEdge_ModuleInstanceFindFunction(
 		w->instance, WasmEdge_StringCreateByCString(j->spec->entry));
 	if (entry == NULL) {
@@ -210,12 +174,11 @@ void jail_wasm_run(struct jail *j, struct jail_wasm *w)
 		j->result.ending = JAIL_END_KILLED;
 		return;
 	}
-	if (!memory_fits(j))
+	if (!prepay(j))
 		return;
 	const WasmEdge_FunctionInstanceContext *entry = instantiate(j, w);
 	if (entry == NULL)
 		return;
-	watch_memory(j, w->instance);
 	jail_post(j, JAIL_EV_STARTED);
 	j->phase = PHASE_GUEST;
 	// The order of these two and of those in jail_kill makes sure that either
@@ -227,9 +190,8 @@ void jail_wasm_run(struct jail *j, struct jail_wasm *w)
 	conclude(j, w, r);
 }
 
-void jail_wasm_delete(struct jail *j, struct jail_wasm *w)
+void jail_wasm_delete(struct jail_wasm *w)
 {
-	unwatch_memory(j);
 	WasmEdge_ModuleInstanceDelete(w->instance);
 	WasmEdge_ModuleInstanceDelete(w->wasi);
 	WasmEdge_StoreDelete(w->store);

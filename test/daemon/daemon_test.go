@@ -29,7 +29,7 @@ func TestResourcesShowWhatIsLeft(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	left := d.Resources(t).without(before)
+	left := d.Resources(t).Without(before)
 	for _, want := range []string{"mount " + mountPoint, "process ", "file " + mountPoint} {
 		if !slices.ContainsFunc(left, func(line string) bool { return strings.HasPrefix(line, want) }) {
 			t.Errorf("no %q among %q", want, left)

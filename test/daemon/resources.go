@@ -19,6 +19,8 @@ import (
 
 	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
+
+	"github.com/containerd-wasm/containerd-wasm/runtime/cgroup"
 )
 
 // Resources are what a daemon, dead or alive, holds on the machine, one readable
@@ -29,9 +31,9 @@ type Resources []string
 // the ends of processes are not waited for by those who cause them.
 const LeakPatience = 10 * time.Second
 
-// Resources lists mounts, processes, cgroups, network links, addresses, files below
-// the state directory; and of a daemon that runs also its files, jailed threads,
-// containers, sandboxes, snapshots in use and leases.
+// Resources lists mounts, processes, pods' cgroups, guests in cgroups, network links,
+// addresses, files below the state directory; and of a daemon that runs also its
+// files, jailed threads, containers, sandboxes, snapshots in use and leases.
 func (d *Daemon) Resources(t testing.TB) Resources {
 	t.Helper()
 	return d.resourcesFor(t.Context(), t)
@@ -61,7 +63,7 @@ func (d *Daemon) CheckLeaks(t testing.TB, before Resources) {
 	deadline := time.Now().Add(LeakPatience)
 	for {
 		// The test's own context has ended when this runs as a clean-up.
-		left := d.resourcesFor(context.Background(), t).without(before)
+		left := d.resourcesFor(context.Background(), t).Without(before)
 		if len(left) == 0 {
 			return
 		}
@@ -73,7 +75,8 @@ func (d *Daemon) CheckLeaks(t testing.TB, before Resources) {
 	}
 }
 
-func (r Resources) without(before Resources) Resources {
+// Without returns what was not there before.
+func (r Resources) Without(before Resources) Resources {
 	return slices.DeleteFunc(slices.Clone(r), func(line string) bool { return slices.Contains(before, line) })
 }
 
@@ -85,7 +88,10 @@ func (d *Daemon) machineResources() []string {
 		}
 	}
 	lines = append(lines, prefixed("mount ", mountsOf(d.Dir))...)
-	lines = append(lines, prefixed("cgroup ", d.cgroups())...)
+	lines = append(lines, prefixed("cgroup ", d.podCgroups())...)
+	for range d.guestsInCgroups() {
+		lines = append(lines, "guest in a cgroup")
+	}
 	lines = append(lines, prefixed("link ", d.ports())...)
 	lines = append(lines, prefixed("file ", d.files())...)
 	return lines
@@ -114,20 +120,61 @@ func (d *Daemon) ports() []string {
 	return paths
 }
 
-// cgroups are the directories of d.Name in all hierarchies.
-func (d *Daemon) cgroups() []string {
+// podCgroups are the directories of d.Name in all hierarchies.
+func (d *Daemon) podCgroups() []string {
 	var out []string
 	for _, pattern := range []string{"/sys/fs/cgroup/%s", "/sys/fs/cgroup/*/%s"} {
 		found, _ := filepath.Glob(fmt.Sprintf(pattern, d.Name))
 		for _, dir := range found {
-			_ = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-				if err == nil && e.IsDir() {
-					out = append(out, path)
-				}
-				return nil
-			})
+			out = append(out, directories(dir)...)
 		}
 	}
+	return out
+}
+
+// GuestCgroup is the directory of all guests' groups. A dead daemon leaves it to
+// the next one, and a living one keeps some groups ready.
+func (d *Daemon) GuestCgroup() string {
+	dir, err := cgroup.Place(filepath.Join(d.State, "io.containerd.wasm.v1.runtime"))
+	if err != nil {
+		return "" // the machine has none
+	}
+	return dir
+}
+
+// guestsInCgroups are the files of groups that have a thread.
+func (d *Daemon) guestsInCgroups() []string {
+	dir := d.GuestCgroup()
+	if dir == "" {
+		return nil
+	}
+	var out []string
+	for _, name := range []string{"tasks", "cgroup.threads"} {
+		found, _ := filepath.Glob(filepath.Join(dir, "*", name))
+		for _, path := range found {
+			if threads, err := os.ReadFile(path); err == nil && len(threads) > 0 {
+				out = append(out, path)
+			}
+		}
+	}
+	return out
+}
+
+// cgroups are the directories of all groups, alive or not.
+func (d *Daemon) cgroups() []string {
+	return append(d.podCgroups(), directories(d.GuestCgroup())...)
+}
+
+// directories are dir and those below it.
+func directories(dir string) []string {
+	var out []string
+	_ = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		// What has gone in the meantime is what is wanted.
+		if err == nil && e.IsDir() {
+			out = append(out, path)
+		}
+		return nil
+	})
 	return out
 }
 

@@ -97,8 +97,7 @@ func TestTransitions(t *testing.T) {
 	expectClass("deleting a running task", err, errdefs.IsFailedPrecondition)
 	_, err = b.NewTask(b.Ctx, cio.NullIO)
 	expectClass("a second task", err, errdefs.IsAlreadyExists)
-	expectClass("pause", b.Task.Pause(b.Ctx), errdefs.IsNotImplemented)
-	expectClass("resume", b.Task.Resume(b.Ctx), errdefs.IsNotImplemented)
+	expectClass("resuming a task that runs", b.Task.Resume(b.Ctx), errdefs.IsFailedPrecondition)
 	expectClass("resize", b.Task.Resize(b.Ctx, 80, 24), errdefs.IsNotImplemented)
 	_, err = b.Task.Exec(b.Ctx, "exec", &specs.Process{Args: []string{"/sleep.wasm"}, Cwd: "/"}, cio.NullIO)
 	expectClass("exec", err, errdefs.IsNotImplemented)
@@ -156,11 +155,13 @@ func TestTaskThatIsNeverStarted(t *testing.T) {
 func TestEvents(t *testing.T) {
 	for name, tc := range map[string]struct {
 		job  job
+		then func(*testing.T, *box) // after the start
 		want []string
 	}{
-		"exit":  {job{image: "exit", args: []string{"42"}}, []string{"create", "start", "exit 42", "delete 42"}},
-		"trap":  {job{image: "trap"}, []string{"create", "start", "exit 134", "delete 134"}},
-		"limit": {job{image: "mem", args: []string{"die"}, opts: []oci.SpecOpts{oci.WithMemoryLimit(16 << 20)}}, []string{"create", "start", "oom", "exit 137", "delete 137"}},
+		"pause": {job{image: "spin"}, pauseAndKill, []string{"create", "start", "paused", "resumed", "paused", "resumed", "paused", "exit 137", "delete 137"}},
+		"exit":  {job{image: "exit", args: []string{"42"}}, nil, []string{"create", "start", "exit 42", "delete 42"}},
+		"trap":  {job{image: "trap"}, nil, []string{"create", "start", "exit 134", "delete 134"}},
+		"limit": {job{image: "mem", args: []string{"die"}, opts: []oci.SpecOpts{oci.WithMemoryLimit(16 << 20)}}, nil, []string{"create", "start", "oom", "exit 137", "delete 137"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := shared(t)
@@ -174,6 +175,9 @@ func TestEvents(t *testing.T) {
 			pid := b.Task.Pid()
 			if err := b.Task.Start(b.Ctx); err != nil {
 				t.Fatal(err)
+			}
+			if tc.then != nil {
+				tc.then(t, b)
 			}
 			b.wait(t)
 			b.delete(t)
@@ -195,6 +199,28 @@ func TestEvents(t *testing.T) {
 			}
 		})
 	}
+}
+
+// pauseAndKill ends a guest that is paused, after it ran, was held and ran again.
+func pauseAndKill(t *testing.T, b *box) {
+	t.Helper()
+	for range 2 {
+		if err := b.Task.Pause(b.Ctx); err != nil {
+			t.Fatal(err)
+		}
+		b.expectStatus(t, containerd.Paused)
+		if err := b.Task.Pause(b.Ctx); !errdefs.IsFailedPrecondition(err) {
+			t.Errorf("paused twice: %v", err)
+		}
+		if err := b.Task.Resume(b.Ctx); err != nil {
+			t.Fatal(err)
+		}
+		b.expectStatus(t, containerd.Running)
+	}
+	if err := b.Task.Pause(b.Ctx); err != nil {
+		t.Fatal(err)
+	}
+	b.kill(t, syscall.SIGKILL)
 }
 
 // describe checks the fields of an event and shortens it.
@@ -219,6 +245,12 @@ func describe(t *testing.T, event any, id string, pid uint32) string {
 	case *events.TaskDelete:
 		check("fields", e.ContainerID == id && e.Pid == pid && time.Since(e.ExitedAt.AsTime()) < time.Minute)
 		return fmt.Sprintf("delete %d", e.ExitStatus)
+	case *events.TaskPaused:
+		check("fields", e.ContainerID == id)
+		return "paused"
+	case *events.TaskResumed:
+		check("fields", e.ContainerID == id)
+		return "resumed"
 	case *events.TaskOOM:
 		check("fields", e.ContainerID == id)
 		return "oom"

@@ -1,0 +1,473 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cgroup
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/containerd/containerd/v2/pkg/testutil"
+	"github.com/containerd/errdefs"
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// stateEnv makes this binary a daemon that is killed.
+const stateEnv = "CGROUP_TEST_STATE"
+
+// The process's groups are those of its first thread, which no test may move.
+func init() { runtime.LockOSThread() }
+
+func TestMain(m *testing.M) {
+	if state := os.Getenv(stateEnv); state != "" {
+		os.Exit(daemonToBeKilled(state))
+	}
+	os.Exit(m.Run())
+}
+
+// openRoot opens a place that is removed with the test.
+func openRoot(t testing.TB, state string) *Root {
+	t.Helper()
+	r := Open(t.Context(), state)
+	if r.err != nil {
+		t.Fatal(r.err)
+	}
+	t.Cleanup(func() {
+		r.lock.Close()
+		// A spare may be in the making.
+		eventually(t, "the groups to be removed", func() error {
+			return errors.Join(r.place.clean(), unix.Rmdir(r.place.dir))
+		})
+	})
+	return r
+}
+
+func eventually(t testing.TB, what string, f func() error) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for err := f(); err != nil; err = f() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waiting for %s: %v", what, err)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func newGroup(t testing.TB, r *Root, text string) *Group {
+	t.Helper()
+	g, err := r.New(resources(t, text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := g.Delete(); err != nil {
+			t.Error(err)
+		}
+	})
+	return g
+}
+
+// thread is in a group as a guest's is, and uses all the CPU time it gets.
+type thread struct {
+	tid        int
+	start, end atomic.Bool
+	cpu        chan time.Duration // used between start and end
+}
+
+// newThread makes one that moves itself to a group, and waits.
+func newThread(file string) (*thread, error) {
+	th := &thread{cpu: make(chan time.Duration)}
+	ready := make(chan error)
+	go th.run(file, ready)
+	return th, <-ready
+}
+
+func join(t testing.TB, g *Group) *thread {
+	t.Helper()
+	th, err := newThread(g.Join())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Pin(th.tid); err != nil {
+		t.Fatal(err)
+	}
+	return th
+}
+
+func (th *thread) run(file string, ready chan<- error) {
+	runtime.LockOSThread() // and never unlocks: the thread ends here
+	th.tid = unix.Gettid()
+	var err error
+	if file != "" {
+		err = write(file, "0")
+	}
+	ready <- err
+	for !th.start.Load() && !th.end.Load() {
+		time.Sleep(time.Millisecond)
+	}
+	before := threadTime()
+	for range math.MaxInt {
+		if th.end.Load() {
+			break
+		}
+	}
+	th.cpu <- threadTime() - before
+}
+
+func threadTime() time.Duration {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts)
+	return time.Duration(ts.Nano())
+}
+
+// stop ends the thread and tells how much CPU time it got.
+func (th *thread) stop() time.Duration {
+	th.end.Store(true)
+	return <-th.cpu
+}
+
+// threads are those in a group, from its file.
+func threads(t testing.TB, file string) []string {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Fields(string(b))
+}
+
+func value(t testing.TB, g *Group, file string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(filepath.Dir(g.Join()), file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(b))
+}
+
+func (r *Root) sharesFile() string {
+	if r.place.v2 {
+		return "cpu.weight"
+	}
+	return "cpu.shares"
+}
+
+func (r *Root) limitFile() string {
+	if r.place.v2 {
+		return "cpu.max"
+	}
+	return "cpu.cfs_quota_us"
+}
+
+func TestThreadJoins(t *testing.T) {
+	testutil.RequiresRoot(t)
+	r := openRoot(t, t.TempDir())
+	g := newGroup(t, r, `{"cpu":{"shares":2}}`)
+	th := join(t, g)
+	defer th.stop()
+	if in := threads(t, g.Join()); !slices.Equal(in, []string{strconv.Itoa(th.tid)}) {
+		t.Errorf("in the group: %v, want %d", in, th.tid)
+	}
+	want := map[bool]string{false: "2", true: "1"}[r.place.v2]
+	if got := value(t, g, r.sharesFile()); got != want {
+		t.Errorf("shares are %s, want %s", got, want)
+	}
+}
+
+func TestGuestThatAsksForNothingIsInThePlace(t *testing.T) {
+	testutil.RequiresRoot(t)
+	r := openRoot(t, t.TempDir())
+	g := newGroup(t, r, `{"cpu":{"shares":1024,"period":100000,"quota":-1}}`)
+	if g.Join() != "" {
+		t.Errorf("its thread has to move to %s", g.Join())
+	}
+	// As a thread that makes guest threads does.
+	th, err := newThread(r.Join())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer th.stop()
+	if in := threads(t, r.Join()); !slices.Equal(in, []string{strconv.Itoa(th.tid)}) {
+		t.Errorf("in the place: %v, want %d", in, th.tid)
+	}
+}
+
+func TestQuota(t *testing.T) {
+	testutil.RequiresRoot(t)
+	r := openRoot(t, t.TempDir())
+	g := newGroup(t, r, `{"cpu":{"quota":20000,"period":100000}}`)
+	checkQuota(t, g, join(t, g))
+}
+
+// checkQuota lets a thread with 20 % of a CPU run until it was stopped for a
+// while.
+func checkQuota(t *testing.T, g *Group, th *thread) {
+	t.Helper()
+	before := throttled(t, g)
+	start := time.Now()
+	th.start.Store(true)
+	time.Sleep(time.Second)
+	eventually(t, "the thread to be throttled", func() error {
+		if throttled(t, g) == before {
+			return errors.New("it is not")
+		}
+		return nil
+	})
+	cpu, wall := th.stop(), time.Since(start)
+	// A period that was under way at either end counts whole.
+	if limit := wall/5 + 60*time.Millisecond; cpu > limit {
+		t.Errorf("the thread had %v of CPU time in %v, more than %v", cpu, wall, limit)
+	}
+}
+
+// throttled is how often the group had to wait.
+func throttled(t *testing.T, g *Group) int {
+	t.Helper()
+	for line := range strings.Lines(value(t, g, "cpu.stat")) {
+		if n, ok := strings.CutPrefix(line, "nr_throttled "); ok {
+			v, err := strconv.Atoi(strings.TrimSpace(n))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return v
+		}
+	}
+	t.Fatal("no nr_throttled in cpu.stat")
+	return 0
+}
+
+func TestShares(t *testing.T) {
+	testutil.RequiresRoot(t)
+	r := openRoot(t, t.TempDir())
+	cpu := firstCPU(t)
+	var all [2]*thread
+	for i, shares := range []int{2048, 2} {
+		g := newGroup(t, r, fmt.Sprintf(`{"cpu":{"shares":%d,"cpus":"%d"}}`, shares, cpu))
+		all[i] = join(t, g)
+	}
+	for _, th := range all {
+		th.start.Store(true)
+	}
+	time.Sleep(time.Second)
+	many, few := all[0].stop(), all[1].stop()
+	if many < 4*few {
+		t.Errorf("2048 shares got %v, 2 shares %v", many, few)
+	}
+}
+
+func TestPin(t *testing.T) {
+	testutil.RequiresRoot(t)
+	r := openRoot(t, t.TempDir())
+	cpu := firstCPU(t)
+	g := newGroup(t, r, fmt.Sprintf(`{"cpu":{"cpus":"%d"}}`, cpu))
+	th := join(t, g)
+	defer th.stop()
+	got := unix.NewCPUSet(maxCPUs)
+	if err := unix.SchedGetaffinityDynamic(th.tid, got); err != nil || got.Count() != 1 || !got.IsSet(cpu) {
+		t.Errorf("CPUs %v, %v", got, err)
+	}
+	if err := g.Pin(1 << 30); !errors.Is(err, unix.ESRCH) {
+		t.Errorf("a thread that does not exist: %v", err)
+	}
+}
+
+func TestGroupsAreUsedAgain(t *testing.T) {
+	testutil.RequiresRoot(t)
+	r := openRoot(t, t.TempDir())
+	seen := map[string]bool{}
+	for i := range 50 {
+		for _, text := range []string{`{"cpu":{"shares":2}}`, `{"cpu":{"shares":500,"quota":50000,"burst":10000}}`, `{"cpu":{"idle":1}}`} {
+			g, err := r.New(resources(t, text))
+			if err != nil {
+				t.Fatal(i, err)
+			}
+			join(t, g).stop()
+			seen[g.Join()] = true
+			if err := errors.Join(g.Delete(), g.Delete()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if len(seen) > 5 {
+		t.Errorf("%d groups for one guest at a time", len(seen))
+	}
+	g := newGroup(t, r, `{"cpu":{"shares":2}}`)
+	want := map[bool][2]string{false: {"2", "-1"}, true: {"1", "max 100000"}}[r.place.v2]
+	if got := [2]string{value(t, g, r.sharesFile()), value(t, g, r.limitFile())}; got != want {
+		t.Errorf("a used group has %v, want %v", got, want)
+	}
+}
+
+func TestManyGroupsEnd(t *testing.T) {
+	testutil.RequiresRoot(t)
+	r := openRoot(t, t.TempDir())
+	var all []*Group
+	for range 2 * maxFree {
+		all = append(all, newGroup(t, r, `{"cpu":{"shares":2}}`))
+	}
+	for _, g := range all {
+		if err := g.Delete(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left := groupsIn(t, r.place.dir); len(left) > maxFree+1 {
+		t.Errorf("%d groups are kept", len(left))
+	}
+}
+
+func groupsIn(t testing.TB, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, e := range entries {
+		if e.IsDir() {
+			out = append(out, filepath.Join(dir, e.Name()))
+		}
+	}
+	return out
+}
+
+func TestUpdate(t *testing.T) {
+	testutil.RequiresRoot(t)
+	r := openRoot(t, t.TempDir())
+	g := newGroup(t, r, `{}`)
+	if err := g.Update(resources(t, `{"cpu":{"shares":2}}`)); !errdefs.IsFailedPrecondition(err) {
+		t.Errorf("without a thread: %v", err)
+	}
+	th := join(t, g)
+	for _, text := range []string{`{"cpu":{"quota":20000,"burst":5000}}`, `{"cpu":{"burst":0,"shares":500}}`} {
+		if err := g.Update(resources(t, text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if in := threads(t, g.Join()); !slices.Equal(in, []string{strconv.Itoa(th.tid)}) {
+		t.Errorf("in the group: %v, want %d", in, th.tid)
+	}
+	if err := g.Update(resources(t, `{"cpu":{"shares":1}}`)); !errdefs.IsInvalidArgument(err) {
+		t.Errorf("invalid shares: %v", err)
+	}
+	checkQuota(t, g, th)
+	eventually(t, "the thread to be gone", func() error {
+		err := g.Update(resources(t, `{"cpu":{"quota":-1}}`))
+		if !errdefs.IsFailedPrecondition(err) {
+			return fmt.Errorf("got %w", err)
+		}
+		return nil
+	})
+}
+
+func TestHurry(t *testing.T) {
+	testutil.RequiresRoot(t)
+	r := openRoot(t, t.TempDir())
+	g := newGroup(t, r, `{"cpu":{"shares":2,"quota":1000,"period":1000000}}`)
+	th := join(t, g)
+	th.start.Store(true)
+	eventually(t, "the thread to be throttled", func() error {
+		if throttled(t, g) == 0 {
+			return errors.New("it is not")
+		}
+		return nil
+	})
+	if err := g.Hurry(); err != nil {
+		t.Fatal(err)
+	}
+	want := map[bool][2]string{false: {"262144", "-1"}, true: {"10000", "max 100000"}}[r.place.v2]
+	if got := [2]string{value(t, g, r.sharesFile()), value(t, g, r.limitFile())}; got != want {
+		t.Errorf("the group has %v, want %v", got, want)
+	}
+	if err := g.Update(resources(t, `{"cpu":{"shares":2}}`)); !errdefs.IsFailedPrecondition(err) {
+		t.Errorf("updating a guest that is to end: %v", err)
+	}
+	th.stop()
+	if err := g.Delete(); err != nil {
+		t.Fatal(err)
+	}
+	// The next guest has no more than it asked for.
+	g = newGroup(t, r, `{"cpu":{"shares":2,"quota":1000,"period":1000000}}`)
+	want = map[bool][2]string{false: {"2", "1000"}, true: {"1", "1000 1000000"}}[r.place.v2]
+	if got := [2]string{value(t, g, r.sharesFile()), value(t, g, r.limitFile())}; got != want {
+		t.Errorf("the next group has %v, want %v", got, want)
+	}
+}
+
+// daemonToBeKilled has groups, one with a thread in it, and prints its path.
+func daemonToBeKilled(state string) int {
+	r := Open(context.Background(), state)
+	shares := uint64(500)
+	var g *Group
+	for range 10 {
+		var err error
+		if g, err = r.New(&specs.LinuxResources{CPU: &specs.LinuxCPU{Shares: &shares}}); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
+	if _, err := newThread(g.Join()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	fmt.Fprintln(os.Stdout, filepath.Dir(g.Join()))
+	time.Sleep(time.Hour)
+	return 0
+}
+
+func TestKilledDaemonsGroupsAreRemoved(t *testing.T) {
+	testutil.RequiresRoot(t)
+	state := t.TempDir()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), stateEnv+"="+state)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	group, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	group = strings.TrimSpace(group)
+
+	// While it lives, its groups are its own.
+	second := Open(t.Context(), state)
+	if _, err := second.New(resources(t, `{"cpu":{"shares":2}}`)); !errdefs.IsFailedPrecondition(err) || !strings.Contains(err.Error(), "another daemon") {
+		t.Errorf("a second daemon with the same state directory: %v", err)
+	}
+	if second.Join() != "" {
+		t.Error("the second daemon puts threads into the first one's groups")
+	}
+	openRoot(t, t.TempDir()) // nor does one with another directory touch them
+	if _, err := os.Stat(group); err != nil {
+		t.Errorf("the first daemon's group: %v", err)
+	}
+	cmd.Process.Kill()
+	cmd.Wait()
+	r := openRoot(t, state)
+	if left := groupsIn(t, r.place.dir); len(left) != 1 {
+		t.Errorf("groups after the next start: %v, want a spare", left)
+	}
+}

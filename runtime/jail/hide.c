@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The spec's masked and read-only paths (OCI runtime specification, "Masked
+// Paths", "Readonly Paths"): mounts on top of all others in the guest's root. What
+// a path names is looked up inside that root. A path that does not exist there
+// needs none.
+
+#include "internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static bool is_absent(int err)
+{
+	return err == ENOENT || err == ENOTDIR;
+}
+
+// Errors count: jail_hide then says what is wrong.
+static bool exists(int root, const char *path)
+{
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
+	int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+	if (fd < 0)
+		return !is_absent(errno);
+	close(fd);
+	return true;
+}
+
+// jail_hides says whether there is anything to hide in a root.
+bool jail_hides(const struct jail *j, int root)
+{
+	for (const char *const *p = j->spec->masked; p != NULL && *p != NULL; p++)
+		if (exists(root, *p))
+			return true;
+	for (const char *const *p = j->spec->readonly; p != NULL && *p != NULL; p++)
+		if (exists(root, *p))
+			return true;
+	return false;
+}
+
+// jail_open_masks opens the empty file and the empty directory of the template
+// (root.c), which cover what is masked.
+int jail_open_masks(struct jail *j, int masks[2])
+{
+	static const char *const names[] = {"/file", "/directory"};
+	for (int i = 0; i < 2; i++) {
+		masks[i] = open(names[i], O_PATH | O_CLOEXEC);
+		if (masks[i] < 0)
+			return jail_fail(j, "open a mask", names[i]);
+	}
+	return 0;
+}
+
+// cover moves a detached mount onto what target is open on.
+static int cover(struct jail *j, int mount, int target, const char *path)
+{
+	int err = (int)syscall(SYS_move_mount, mount, "", target, "",
+		MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+	return err == 0 ? 0 : jail_fail(j, "cover", path);
+}
+
+static int mask(struct jail *j, int target, const char *path, const int masks[2])
+{
+	struct stat st;
+	if (fstat(target, &st) != 0)
+		return jail_fail(j, "mask", path);
+	int mount = (int)syscall(SYS_open_tree, masks[S_ISDIR(st.st_mode) ? 1 : 0], "",
+		OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+	if (mount < 0)
+		return jail_fail(j, "mask", path);
+	if (jail_set_mount_attr(j, mount, MOUNT_ATTR_RDONLY, 0, path) != 0)
+		return -1;
+	int err = cover(j, mount, target, path);
+	close(mount);
+	return err;
+}
+
+static int make_readonly(struct jail *j, int target, const char *path, const int masks[2])
+{
+	(void)masks;
+	int mount = (int)syscall(SYS_open_tree, target, "",
+		OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
+	if (mount < 0)
+		return jail_fail(j, "make read-only", path);
+	if (jail_set_mount_attr(j, mount, MOUNT_ATTR_RDONLY, AT_RECURSIVE, path) != 0)
+		return -1;
+	int err = cover(j, mount, target, path);
+	close(mount);
+	return err;
+}
+
+static int each(struct jail *j, const char *const *paths, const int masks[2],
+	int (*hide)(struct jail *, int, const char *, const int[2]))
+{
+	for (; paths != NULL && *paths != NULL; paths++) {
+		int target = open(*paths, O_PATH | O_CLOEXEC);
+		if (target < 0 && is_absent(errno))
+			continue;
+		if (target < 0)
+			return jail_fail(j, "hide", *paths);
+		int err = hide(j, target, *paths, masks);
+		close(target);
+		if (err != 0)
+			return -1;
+	}
+	return 0;
+}
+
+// jail_hide runs inside the guest's root, when all its mounts are there.
+int jail_hide(struct jail *j, int masks[2])
+{
+	if (each(j, j->spec->readonly, masks, make_readonly) != 0)
+		return -1;
+	return each(j, j->spec->masked, masks, mask);
+}

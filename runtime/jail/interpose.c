@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Functions of libc that libwasmedge calls, and that it finds here first: the
+// dynamic linker looks into the program before any library. On a guest's thread
+// they keep the guest's limits, which the kernel has for whole processes only;
+// on all other threads they do what libc's do.
+//
+//   mmap                  the engine's way to enlarge linear memory
+//   mprotect, munmap      its way to make code executable, and to give it back
+//   open, ...             whatever makes a file descriptor
+//   epoll_wait            the one blocking call that SA_RESTART does not restart
+//   operator new          what a host call takes of the engine's heap
+//   __assert_fail, abort  how the engine gives up on a host call
+//
+// libc's own calls, such as malloc's, do not come here.
+
+#include "internal.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+// What WasmEdge reserves for one linear memory: 4 GiB that 32 bits address, and
+// guards (lib/system/allocator.cpp).
+#define LINEAR_RESERVE ((size_t)12 << 30)
+
+// give_up ends the guest in whose host call the engine gives up: Debian builds
+// WasmEdge with assertions, some of which a guest can make fail, and an exception
+// such as bad_alloc ends in abort. The engine holds locks only of the guest's own
+// there, and leaves what it had half made. libc's allocator, which aborts when the
+// heap is damaged, does not come here.
+static void give_up(void)
+{
+	struct jail *j = jail_self;
+	if (j != NULL && guest_may_run(j)) {
+		siginfo_t info = {.si_signo = SIGSEGV};
+		j->fault = JAIL_END_TRAP;
+		jail_end_guest(&info, NULL);
+	}
+}
+
+void __assert_fail(const char *what, const char *file, unsigned line, const char *function)
+{
+	give_up();
+	fprintf(stderr, "%s:%u: %s: assertion failed: %s\n", file, line, function, what);
+	abort();
+}
+
+void abort(void)
+{
+	give_up();
+	if (jail_self != NULL)
+		jail_stop_daemon(jail_self, &(siginfo_t){.si_signo = SIGABRT}, 0);
+	signal(SIGABRT, SIG_DFL);
+	syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), SIGABRT);
+	_exit(127);
+}
+
+static void *raw_mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset)
+{
+	// NOLINTNEXTLINE(performance-no-int-to-ptr): that is what mmap returns.
+	return (void *)syscall(SYS_mmap, at, size, prot, flags, fd, offset);
+}
+
+void *mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset)
+{
+	struct jail *j = jail_self;
+	bool grows = j != NULL && (flags & MAP_FIXED) != 0 && (flags & MAP_ANONYMOUS) != 0 &&
+		     (prot & PROT_WRITE) != 0;
+	if (grows && !jail_charge_memory(j, size)) {
+		errno = ENOMEM;
+		return MAP_FAILED;
+	}
+	void *p = raw_mmap(at, size, prot, flags, fd, offset);
+	if (grows && p == MAP_FAILED)
+		jail_uncharge_memory(j, size);
+	if (j != NULL && p != MAP_FAILED && prot == PROT_NONE && size == LINEAR_RESERVE) {
+		j->linear = p;
+		j->linear_end = (char *)p + size;
+	}
+	return p;
+}
+
+int mprotect(void *at, size_t size, int prot)
+{
+	int err = (int)syscall(SYS_mprotect, at, size, prot);
+	if (err == 0 && (prot & PROT_EXEC) != 0)
+		jail_code_add(at, size);
+	return err;
+}
+
+int munmap(void *at, size_t size)
+{
+	jail_code_remove(at);
+	return (int)syscall(SYS_munmap, at, size);
+}
+
+// bounded keeps a guest's RLIMIT_NOFILE: the kernel gives the lowest number that
+// is free, so the number tells how many there are.
+static int bounded(long fd)
+{
+	struct jail *j = jail_self;
+	if (j != NULL && guest_may_run(j) && fd >= j->spec->max_files) {
+		syscall(SYS_close, fd);
+		errno = EMFILE;
+		return -1;
+	}
+	return (int)fd;
+}
+
+static mode_t mode_of(int flags, va_list args)
+{
+	return (flags & (O_CREAT | __O_TMPFILE)) != 0 ? va_arg(args, mode_t) : 0;
+}
+
+int open(const char *path, int flags, ...)
+{
+	va_list args;
+	va_start(args, flags);
+	mode_t mode = mode_of(flags, args);
+	va_end(args);
+	return bounded(syscall(SYS_openat, AT_FDCWD, path, flags, mode));
+}
+
+int openat(int dir, const char *path, int flags, ...)
+{
+	va_list args;
+	va_start(args, flags);
+	mode_t mode = mode_of(flags, args);
+	va_end(args);
+	return bounded(syscall(SYS_openat, dir, path, flags, mode));
+}
+
+int dup(int fd)
+{
+	return bounded(syscall(SYS_dup, fd));
+}
+
+int socket(int domain, int type, int protocol)
+{
+	return bounded(syscall(SYS_socket, domain, type, protocol));
+}
+
+int accept(int fd, struct sockaddr *restrict address, socklen_t *restrict length)
+{
+	return bounded(syscall(SYS_accept, fd, address, length));
+}
+
+int epoll_create1(int flags)
+{
+	return bounded(syscall(SYS_epoll_create1, flags));
+}
+
+int timerfd_create(int clock, int flags)
+{
+	// poll_oneoff makes one for each of its subscriptions, a million at most.
+	if (jail_self != NULL && jail_self->killed) {
+		errno = EINTR;
+		return -1;
+	}
+	return bounded(syscall(SYS_timerfd_create, clock, flags));
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+// epoll_wait: a guest that was paused and resumed waits on. To see its wait fail
+// for that would end it: Go's runtime does not expect it.
+int epoll_wait(int fd, struct epoll_event *events, int n, int timeout)
+{
+	struct jail *j = jail_self;
+	int64_t end = j != NULL && timeout > 0 ? now_ms() + timeout : 0;
+	for (;;) {
+		int got = (int)syscall(SYS_epoll_pwait, fd, events, n, timeout, NULL, 8);
+		if (got >= 0 || errno != EINTR || j == NULL)
+			return got;
+		jail_park(j, PARKED_IN_CALL);
+		if (j->killed) {
+			errno = EINTR;
+			return -1;
+		}
+		if (timeout > 0) {
+			int64_t left = end - now_ms();
+			timeout = left > 0 ? (int)left : 0;
+		}
+	}
+}
+
+// What one host call may take at once. Some make lists as long as the guest says
+// (poll_oneoff, paths); a table of a million entries takes half of this to grow.
+#define MAX_NEW ((size_t)32 << 20)
+
+// operator new(size_t)
+void *_Znwm(size_t size) // NOLINT(bugprone-reserved-identifier)
+{
+	static void *(*_Atomic libstdcxx)(size_t);
+	if (size > MAX_NEW)
+		give_up();
+	if (libstdcxx == NULL)
+		libstdcxx = (void *(*)(size_t))dlsym(RTLD_NEXT, "_Znwm");
+	return libstdcxx(size);
+}
+
+// jail_interpose_init makes sure that it is these which libraries find: without
+// them, no limit would hold.
+const char *jail_interpose_init(void)
+{
+	static const struct {
+		const char *name;
+		void (*ours)(void);
+	} functions[] = {
+		{"mmap", (void (*)(void))mmap},
+		{"mprotect", (void (*)(void))mprotect},
+		{"munmap", (void (*)(void))munmap},
+		{"open", (void (*)(void))open},
+		{"openat", (void (*)(void))openat},
+		{"dup", (void (*)(void))dup},
+		{"socket", (void (*)(void))socket},
+		{"accept", (void (*)(void))accept},
+		{"epoll_create1", (void (*)(void))epoll_create1},
+		{"epoll_wait", (void (*)(void))epoll_wait},
+		{"timerfd_create", (void (*)(void))timerfd_create},
+		{"_Znwm", (void (*)(void))_Znwm},
+		{"__assert_fail", (void (*)(void))__assert_fail},
+		{"abort", abort},
+	};
+	for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++)
+		if (dlsym(RTLD_DEFAULT, functions[i].name) != (void *)functions[i].ours)
+			return "the engine does not call the program's functions in place of "
+			       "libc's: how was it linked?";
+	return NULL;
+}

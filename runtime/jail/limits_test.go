@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package jail
+
+import (
+	"math"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/containerd/errdefs"
+)
+
+// limited sets the limits of all guests for one test.
+func limited(t *testing.T, l Limits) {
+	t.Helper()
+	SetLimits(l)
+	t.Cleanup(func() {
+		SetLimits(Limits{Memory: math.MaxUint64, Threads: math.MaxInt})
+		if used := MemoryUsed(); used != 0 {
+			t.Errorf("%d bytes are still charged", used)
+		}
+	})
+}
+
+func TestMemoryLimit(t *testing.T) {
+	s := spec(t, "grow")
+	s.MemoryLimit = 10*PageSize + 1000
+	got := runGuest(t, s)
+	if got.Code != 10 || got.Memory != 10*PageSize || got.Refused != RefusedByLimit {
+		t.Fatalf("ended with %+v", got)
+	}
+	s = spec(t, "big")
+	s.InitialMemory, s.MemoryLimit = 100*PageSize, 99*PageSize
+	err := create(t, s).Start()
+	if !errdefs.IsInvalidArgument(err) || !strings.Contains(err.Error(), "needs 6400 KiB of memory to start, its limit is 6336 KiB") {
+		t.Fatalf("started with too little memory: %v", err)
+	}
+	s.InitialMemory = 0 // what the caller says is not trusted
+	if err := create(t, s).Start(); !errdefs.IsInvalidArgument(err) {
+		t.Fatalf("started with too little memory: %v", err)
+	}
+}
+
+func TestBudgetOfAllGuests(t *testing.T) {
+	limited(t, Limits{Memory: 100 * PageSize, Threads: math.MaxInt})
+	s := spec(t, "grow")
+	s.Overhead = 50 * PageSize
+	first := create(t, s)
+	if used := MemoryUsed(); used != 50*PageSize {
+		t.Errorf("%d bytes are charged", used)
+	}
+	s2 := spec(t, "grow")
+	s2.Overhead = 51 * PageSize
+	if _, err := New(t.Context(), s2); !errdefs.IsResourceExhausted(err) || !strings.Contains(err.Error(), "take 3 of the 6 MiB that they may have: raise max_memory") {
+		t.Errorf("a guest beyond the budget was made: %v", err)
+	}
+	s2 = spec(t, "big")
+	s2.InitialMemory = 100 * PageSize
+	if err := create(t, s2).Start(); !errdefs.IsResourceExhausted(err) || !strings.Contains(err.Error(), "max_memory") {
+		t.Errorf("a guest beyond the budget was started: %v", err)
+	}
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-first.Done()
+	if got := first.Result(); got.Code != 50 || got.Refused != RefusedByBudget {
+		t.Errorf("ended with %+v", got)
+	}
+}
+
+func TestStackCountsAgainstTheBudget(t *testing.T) {
+	limited(t, Limits{Memory: 2 * PageSize, Threads: math.MaxInt})
+	for _, module := range []string{"recurse", "recurse_host"} {
+		s := spec(t, module)
+		s.StackSize = 64 << 20
+		if got := runGuest(t, s); got.Ending != Overflowed || got.Refused != RefusedByBudget {
+			t.Errorf("%s ended with %+v", module, got)
+		}
+	}
+}
+
+func TestNumberOfThreads(t *testing.T) {
+	limited(t, Limits{Memory: math.MaxUint64, Threads: 2})
+	create(t, spec(t, "spin"))
+	create(t, &Spec{})
+	if _, err := New(t.Context(), spec(t, "spin")); !errdefs.IsResourceExhausted(err) || !strings.Contains(err.Error(), "max_guests") {
+		t.Errorf("a third thread was made: %v", err)
+	}
+}
+
+func TestMaxFiles(t *testing.T) {
+	for _, tc := range []struct {
+		limit  int
+		masked []string // what isolating it opens does not count
+	}{
+		{100, nil},
+		{5, nil},
+		{5, []string{"/etc"}},
+	} {
+		s := spec(t, "files")
+		s.MaxFiles, s.Masked = tc.limit, tc.masked
+		s.Mounts = []Mount{{Target: "/etc"}}
+		// 0 to 2 are stdio, 3 is the preopened directory.
+		if got := runGuest(t, s); got.Ending != Exited || int(got.Code) != tc.limit-4 {
+			t.Errorf("%+v: ended with %+v", tc, got)
+		}
+	}
+}
+
+// A guest is told by its own log why it could not have what it asked for.
+func TestRefusalIsInTheGuestsLog(t *testing.T) {
+	s := spec(t, "grow")
+	s.MemoryLimit = 10 * PageSize
+	s.Stdio[2] = File{Path: filepath.Join(t.TempDir(), "stderr"), Flags: outputFlags}
+	runGuest(t, s)
+	if got := content(t, s.Stdio[2].Path); got != "WebAssembly: the memory limit was reached\n" {
+		t.Fatalf("stderr is %q", got)
+	}
+}

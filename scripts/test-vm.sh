@@ -1,0 +1,157 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Runs the tests for root on a stock Debian 13 kernel with cgroup v2, which most
+# nodes have, in a VM that it boots. The VM's root is this machine's, which it cannot
+# write to. `scripts/deps.sh vm` gets what it needs. From the environment, all optional:
+#   VM_PKGS     patterns of the packages to test; by default all with tests for root
+#   VM_RUN      a regular expression of the tests to run, as go test -run takes it
+#   VM_FLAGS    more flags for the test binaries, such as -test.v
+#   VM_TIMEOUT  of all tests, as timeout(1) takes it
+#   VM_MEMORY, VM_CPUS
+#   TAGS        build tags
+set -euo pipefail
+shopt -s inherit_errexit
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/packages.sh
+. scripts/packages.sh
+
+readonly vm=$PWD/.build/vm
+readonly root=$vm/root # what deps.sh unpacked: Debian's kernel and virtiofsd
+readonly console=$vm/console.log log=$vm/output.log
+readonly memory=${VM_MEMORY:-6G} cpus=${VM_CPUS:-2} timeout=${VM_TIMEOUT:-2h}
+
+run='' qemu='' virtiofsd='' tee=''
+
+say() { printf 'test-vm: %s\n' "$*"; }
+die() {
+	printf 'test-vm: error: %s\n' "$*" >&2
+	exit 1
+}
+
+clean_up() {
+	local status=$?
+	trap '' INT TERM HUP
+	trap - EXIT
+	local pid
+	for pid in $qemu $virtiofsd; do
+		kill "$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true
+	done
+	[ -z "$run" ] || rm -rf "$run"
+	exit "$status"
+}
+
+find_kernel() {
+	local found=("$root"/boot/vmlinuz-*)
+	[ -f "${found[0]}" ] || die "there is no kernel in $root/boot: run scripts/deps.sh vm"
+	kernel=${found[0]##*/vmlinuz-}
+}
+
+# choose_accelerator: that there is a /dev/kvm does not mean that it can run a kernel,
+# as in some nested machines. One with nothing to boot from panics, which ends the VM.
+choose_accelerator() {
+	accelerator=tcg,thread=multi
+	if [ -w /dev/kvm ] && timeout 10 qemu-system-x86_64 -accel kvm -m 512 -nodefaults -display none -no-reboot \
+		-kernel "$root/boot/vmlinuz-$kernel" -append panic=-1 </dev/null >/dev/null 2>&1; then
+		accelerator=kvm
+	fi
+}
+
+build_tests() {
+	local packages package dir
+	if [ -n "${VM_PKGS-}" ]; then
+		read -ra packages <<<"$VM_PKGS"
+		mapfile -t packages < <(tested_packages "${packages[@]}")
+	else
+		mapfile -t packages < <(root_packages)
+	fi
+	[ -n "${packages[*]}" ] || die "no package with tests in ${VM_PKGS:-this module}"
+	say "building the tests of ${#packages[@]} packages"
+	for package in "${packages[@]}"; do
+		dir=$(list -f '{{.Dir}}' "$package")
+		go test -c -tags "${TAGS-}" -o "$run/${package//\//-}.test" "$package"
+		printf '%s\t%s\t%s\n' "$package" "$dir" "$run/${package//\//-}.test" >>"$run/tests"
+	done
+}
+
+# write_variables tells the VM what it and the tests need from here. It has no
+# network, so nothing can be downloaded.
+write_variables() {
+	local GOPROXY=off GOFLAGS=-mod=readonly GOCACHE GOMODCACHE
+	GOCACHE=$(go env GOCACHE) GOMODCACHE=$(go env GOMODCACHE)
+	local flags modules=$root/usr/lib/modules
+	read -ra flags <<<"${VM_FLAGS-}"
+	flags=("-test.run=${VM_RUN:-.}" -test.timeout=1h "${flags[@]}")
+	declare -p PATH HOME GOPROXY GOFLAGS GOCACHE GOMODCACHE | sed 's/^declare -[-x]*/export/' >"$run/vars"
+	declare -p kernel modules flags >>"$run/vars"
+}
+
+start_virtiofsd() {
+	local sandbox=none # needs no right; nothing can be written either way
+	[ "$(id -u)" -ne 0 ] || sandbox=chroot
+	setpriv --pdeathsig TERM "$root/usr/libexec/virtiofsd" --shared-dir / --readonly --sandbox $sandbox --cache always \
+		--no-announce-submounts --rlimit-nofile 0 --log-level warn --socket-path "$run/root.sock" &
+	virtiofsd=$!
+	for _ in {1..100}; do
+		[ ! -S "$run/root.sock" ] || return 0
+		kill -0 "$virtiofsd" 2>/dev/null || break
+		sleep 0.1
+	done
+	die "virtiofsd does not start"
+}
+
+start_qemu() {
+	rm -f "$console"
+	# A pipe, as qemu's stdio would end with its standard input.
+	exec {output}> >(exec tee "$log")
+	tee=$!
+	setpriv --pdeathsig TERM timeout --foreground "$timeout" setpriv --pdeathsig KILL qemu-system-x86_64 \
+		-accel "$accelerator" -cpu max -smp "$cpus" -m "$memory" \
+		-object "memory-backend-memfd,id=memory,size=$memory,share=on" -numa node,memdev=memory \
+		-nodefaults -no-user-config -display none -no-reboot -serial "file:$console" \
+		-chardev "socket,id=root,path=$run/root.sock" -device vhost-user-fs-pci,chardev=root,tag=rootfs \
+		-device virtio-serial-pci \
+		-add-fd "set=1,fd=$output" -chardev file,id=output,path=/dev/fdset/1,append=on -device virtserialport,chardev=output,name=output \
+		-chardev "file,id=status,path=$run/status" -device virtserialport,chardev=status,name=status \
+		-kernel "$root/boot/vmlinuz-$kernel" \
+		-append "console=ttyS0 panic=-1 root=rootfs rootfstype=virtiofs ro init=$PWD/scripts/vm-init.sh -- $run" </dev/null &
+	qemu=$!
+	exec {output}>&-
+}
+
+status() { grep -oP "^$1\K.*" "$run/status" 2>/dev/null; }
+
+wait_for_boot() {
+	for _ in {1..120}; do
+		! status booted || return 0
+		kill -0 "$qemu" 2>/dev/null || break
+		sleep 1
+	done
+	tail -n 30 "$console" >&2
+	die "the VM does not boot (above: the end of $console)"
+}
+
+main() {
+	[ "$(uname -m)" = x86_64 ] || die "only for x86-64"
+	export PATH=$PWD/bin:$PATH
+	trap clean_up EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	trap 'exit 129' HUP
+	mkdir -p "$vm"
+	run=$(mktemp -d "$vm/run.XXXXXX")
+	find_kernel
+	build_tests
+	write_variables
+	choose_accelerator
+	say "booting Linux $kernel (${accelerator%%,*})"
+	start_virtiofsd
+	start_qemu
+	wait_for_boot
+	wait "$qemu" || die "the VM did not end in $timeout"
+	wait "$tee"
+	[ "$(status 'failed ')" = 0 ]
+}
+
+main
