@@ -20,6 +20,7 @@ require (
 	github.com/opencontainers/image-spec v1.1.1
 	github.com/opencontainers/runtime-spec v1.3.0
 	github.com/pelletier/go-toml/v2 v2.4.3
+	github.com/seccomp/libseccomp-golang v0.11.1
 	github.com/second-state/WasmEdge-go v0.14.0
 	go.etcd.io/bbolt v1.5.0
 	golang.org/x/sys v0.49.0
