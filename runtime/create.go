@@ -65,6 +65,8 @@ func (m *Manager) newGuest(ctx context.Context, js *jail.Spec, module *engine.Mo
 		return nil, err
 	}
 	js.Module, js.Cgroup = module.AST(), group.Join()
+	js.InitialMemory = module.Info().MemoryMin * jail.PageSize
+	js.Overhead = threadBytes + module.Info().InstanceBytes()
 	guest, stdin, err := openGuest(ctx, js, rio)
 	if err == nil {
 		if err = group.Pin(guest.TID()); err != nil {
@@ -92,6 +94,10 @@ func (m *Manager) newGuest(ctx context.Context, js *jail.Spec, module *engine.Mo
 		},
 	}, nil
 }
+
+// threadBytes is what a guest's thread takes of its stacks, and the kernel for it,
+// before it runs.
+const threadBytes = 64 << 10
 
 // openGuest makes the guest's thread and connects its stdio.
 func openGuest(ctx context.Context, js *jail.Spec, rio runtime.IO) (*jail.Guest, *stdinRelay, error) {

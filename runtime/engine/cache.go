@@ -63,6 +63,7 @@ func (c *cache) put(k key, h header, src io.Reader) (err error) {
 			os.Remove(tmp.Name())
 		}
 	}()
+	h.Key = k
 	if _, err := tmp.Write(h.encode()); err != nil {
 		return err
 	}
@@ -97,7 +98,8 @@ func (a *artefact) close()       { _ = unix.Munmap(a.mem) } // fails only for me
 // open reads and verifies an artefact; the caller closes it. fs.ErrNotExist:
 // there is none. Any other error: it cannot be used.
 func (c *cache) open(k key) (*artefact, error) {
-	f, err := os.Open(c.path(k))
+	// What is no file, such as a FIFO, must not make it wait.
+	f, err := os.OpenFile(c.path(k), os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +117,7 @@ func (c *cache) open(k key) (*artefact, error) {
 	}
 	a := &artefact{mem: mem}
 	if _, err = io.ReadFull(f, mem); err == nil {
-		err = a.verify()
+		err = a.verify(k)
 	}
 	if err != nil {
 		a.close()
@@ -124,9 +126,12 @@ func (c *cache) open(k key) (*artefact, error) {
 	return a, nil
 }
 
-func (a *artefact) verify() (err error) {
+func (a *artefact) verify(k key) (err error) {
 	if a.header, err = decodeHeader(a.mem); err != nil {
 		return err
+	}
+	if a.Key != k {
+		return errors.New("artefact is that of another module")
 	}
 	if a.Size != uint64(len(a.code())) || a.Digest != sha256.Sum256(a.code()) {
 		return errors.New("artefact does not match its checksum")

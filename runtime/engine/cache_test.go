@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/second-state/WasmEdge-go/wasmedge"
+
+	"golang.org/x/sys/unix"
 )
 
 // loadOnce loads b with a new engine, as after a restart, and returns how often
@@ -66,25 +68,34 @@ func TestCacheSurvivesDamage(t *testing.T) {
 	if err := os.Mkdir(uncompiled, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := (&cache{uncompiled}).put(key{}, recordOf(b), bytes.NewReader(b)); err != nil {
-		t.Fatal(err)
-	}
-	plain, err := os.ReadFile((&cache{uncompiled}).path(key{}))
+	h, err := decodeHeader(good)
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := (&cache{uncompiled}).put(h.Key, recordOf(b), bytes.NewReader(b)); err != nil {
+		t.Fatal(err)
+	}
+	plain, err := os.ReadFile((&cache{uncompiled}).path(h.Key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Key[0] ^= 1
+	others := append(h.encode(), good[headerSize:]...)
+	fifo := entry(t, cfg)
 	for name, content := range map[string][]byte{
 		"empty":         {},
 		"only a header": good[:headerSize],
 		"truncated":     good[:len(good)-1],
 		"extended":      append(append([]byte{}, good...), 0),
 		"bad magic":     flip(0),
-		"bad length":    flip(len(cacheMagic)),
-		"bad digest":    flip(len(cacheMagic) + 8),
-		"bad counts":    flip(len(cacheMagic) + 8 + sha256.Size),
+		"bad key":       flip(len(cacheMagic)),
+		"bad length":    flip(len(cacheMagic) + len(key{})),
+		"bad digest":    flip(len(cacheMagic) + len(key{}) + 8),
+		"bad counts":    flip(len(cacheMagic) + len(key{}) + 8 + sha256.Size),
 		"bad checksum":  flip(headerSize - 1),
 		"bad code":      flip(len(good) - 1),
 		"not compiled":  plain,
+		"another's":     others,
 	} {
 		path := entry(t, cfg)
 		if err := os.WriteFile(path, content, 0o600); err != nil {
@@ -102,6 +113,12 @@ func TestCacheSurvivesDamage(t *testing.T) {
 	}
 	if n := loadOnce(t, cfg, b); n != 1 {
 		t.Errorf("removed: %d compilations, want 1", n)
+	}
+	if err := errors.Join(os.Remove(entry(t, cfg)), unix.Mkfifo(fifo, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if n := loadOnce(t, cfg, b); n != 1 {
+		t.Errorf("a FIFO: %d compilations, want 1", n)
 	}
 }
 

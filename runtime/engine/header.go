@@ -11,10 +11,11 @@ import (
 	"github.com/containerd-wasm/containerd-wasm/runtime/engine/binary"
 )
 
-// A header stands before the code in a cached file: the child's record of what
-// it wrote and loaded. In the file it is cacheMagic; its fields in this order,
-// each number 8 bytes, little-endian; and the sha256 of all that.
+// A header stands before the code in a cached file: its name, and the child's record
+// of what it wrote and loaded. In the file it is cacheMagic; its fields in this
+// order, each number 8 bytes, little-endian; and the sha256 of all that.
 type header struct {
+	Key    key    `json:"-"` // so that a file under another's name is not taken for it
 	Size   uint64 // bytes of code
 	Digest [sha256.Size]byte
 	Counts binary.Counts
