@@ -9,9 +9,11 @@ import (
 
 	"github.com/containerd/containerd/v2/core/runtime"
 	"github.com/containerd/errdefs"
+	"github.com/containerd/log"
 	"github.com/containerd/typeurl/v2"
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"github.com/containerd-wasm/containerd-wasm/runtime/cgroup"
 	"github.com/containerd-wasm/containerd-wasm/runtime/engine"
 	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
 )
@@ -40,11 +42,7 @@ func (m *Manager) newTask(ctx context.Context, k key, opts runtime.CreateOpts) (
 	if err != nil {
 		return nil, err
 	}
-	if err := protectModules(js, root); err != nil {
-		module.Release()
-		return nil, err
-	}
-	t, err := m.newGuest(ctx, js, module, opts.IO)
+	t, err := m.newGuest(ctx, js, module, root, spec, opts.IO)
 	if err != nil {
 		module.Release()
 		return nil, err
@@ -54,16 +52,29 @@ func (m *Manager) newTask(ctx context.Context, k key, opts runtime.CreateOpts) (
 }
 
 // newGuest takes over module if it succeeds.
-func (m *Manager) newGuest(ctx context.Context, js *jail.Spec, module *engine.Module, rio runtime.IO) (*task, error) {
-	stdio, stdin, err := openStdio(ctx, rio)
+func (m *Manager) newGuest(ctx context.Context, js *jail.Spec, module *engine.Module, root *rootfs, spec *specs.Spec, rio runtime.IO) (*task, error) {
+	if err := protectModules(js, root); err != nil {
+		return nil, err
+	}
+	var resources *specs.LinuxResources
+	if spec.Linux != nil {
+		resources = spec.Linux.Resources
+	}
+	group, err := m.cgroups.New(resources)
 	if err != nil {
 		return nil, err
 	}
-	js.Module, js.Stdio = module.AST(), stdio
-	guest, err := jail.New(ctx, js)
-	stdin.opened()
+	js.Module, js.Cgroup = module.AST(), group.Join()
+	guest, stdin, err := openGuest(ctx, js, rio)
+	if err == nil {
+		if err = group.Pin(guest.TID()); err != nil {
+			guest.Kill()
+			<-guest.Done()
+			stdin.end()
+		}
+	}
 	if err != nil {
-		stdin.end() // and with it the copying
+		deleteGroup(ctx, group)
 		return nil, err
 	}
 	return &task{
@@ -71,13 +82,38 @@ func (m *Manager) newGuest(ctx context.Context, js *jail.Spec, module *engine.Mo
 		io:      rio,
 		limit:   js.MemoryLimit,
 		guest:   guest,
+		group:   group,
 		stdin:   stdin,
 		done:    make(chan struct{}),
 		cleanup: func() {
 			stdin.end()
 			module.Release()
+			deleteGroup(context.Background(), group)
 		},
 	}, nil
+}
+
+// openGuest makes the guest's thread and connects its stdio.
+func openGuest(ctx context.Context, js *jail.Spec, rio runtime.IO) (*jail.Guest, *stdinRelay, error) {
+	stdio, stdin, err := openStdio(ctx, rio)
+	if err != nil {
+		return nil, nil, err
+	}
+	js.Stdio = stdio
+	guest, err := jail.New(ctx, js)
+	stdin.opened()
+	if err != nil {
+		stdin.end() // and with it the copying
+		return nil, nil, err
+	}
+	return guest, stdin, nil
+}
+
+// deleteGroup is for when the guest's thread is gone.
+func deleteGroup(ctx context.Context, group *cgroup.Group) {
+	if err := group.Delete(); err != nil {
+		log.G(ctx).WithError(err).Error("giving back a guest's cgroup")
+	}
 }
 
 // parseSpec reads the OCI spec and refuses what no guest can have.

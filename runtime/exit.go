@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/containerd/errdefs"
+	"github.com/containerd/log"
 	"golang.org/x/sys/unix"
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
@@ -55,7 +56,7 @@ func diedOfMemory(r *jail.Result) bool {
 // whether the task is there.
 //
 // Errors: NotFound: it has ended; InvalidArgument: no such signal.
-func (t *task) Kill(_ context.Context, signal uint32, _ bool) error {
+func (t *task) Kill(ctx context.Context, signal uint32, _ bool) error {
 	if t.over() {
 		return fmt.Errorf("task %q has ended: %w", t.key.id, errdefs.ErrNotFound)
 	}
@@ -72,6 +73,10 @@ func (t *task) Kill(_ context.Context, signal uint32, _ bool) error {
 	}
 	t.mu.Unlock()
 	t.guest.Kill()
+	// It needs a turn on a processor to end.
+	if err := t.group.Hurry(); err != nil && !t.over() {
+		log.G(ctx).WithError(err).WithField("id", t.key.id).Warn("hurrying a guest that is to end")
+	}
 	return nil
 }
 

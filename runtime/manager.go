@@ -17,6 +17,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/containerd/log"
 
+	"github.com/containerd-wasm/containerd-wasm/runtime/cgroup"
 	"github.com/containerd-wasm/containerd-wasm/runtime/engine"
 	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
 )
@@ -46,6 +47,7 @@ type Config struct {
 type Manager struct {
 	config    Config
 	engine    *engine.Engine
+	cgroups   *cgroup.Root
 	publisher eventbus.Publisher
 
 	mu    sync.Mutex
@@ -71,7 +73,8 @@ func NewManager(ctx context.Context, config Config, e *engine.Engine, publisher 
 		return nil, fmt.Errorf("loading the keep-alive module: %w", err)
 	}
 	// Never released: its guest runs as long as the process.
-	if err := jail.Init(keepalive.AST(), ""); err != nil {
+	cgroups := cgroup.Open(ctx, config.State)
+	if err := jail.Init(keepalive.AST(), cgroups.Join()); err != nil {
 		return nil, err
 	}
 	if err := resetState(config.State); err != nil {
@@ -80,6 +83,7 @@ func NewManager(ctx context.Context, config Config, e *engine.Engine, publisher 
 	return &Manager{
 		config:    config,
 		engine:    e,
+		cgroups:   cgroups,
 		publisher: publisher,
 		tasks:     make(map[key]*task),
 	}, nil

@@ -13,8 +13,10 @@ import (
 	"github.com/containerd/containerd/v2/pkg/protobuf"
 	ptypes "github.com/containerd/containerd/v2/pkg/protobuf/types"
 	"github.com/containerd/errdefs"
+	"github.com/containerd/log"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/containerd-wasm/containerd-wasm/runtime/cgroup"
 	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
 )
 
@@ -27,6 +29,7 @@ type task struct {
 	io      runtime.IO
 	limit   uint64 // bytes of linear memory, 0: none
 	guest   *jail.Guest
+	group   *cgroup.Group
 	cleanup func() // what is left to undo when the guest is gone
 	stdin   *stdinRelay
 
@@ -97,6 +100,9 @@ func (t *task) watch() {
 	exit := &runtime.Exit{Pid: t.pid(), Status: status, Timestamp: time.Now()}
 	t.stopped = exit
 	t.mu.Unlock()
+	if result.Message != "" {
+		log.L.WithField("namespace", t.key.namespace).WithField("id", t.key.id).WithField("reason", result.Message).Info("guest ended")
+	}
 	if oom {
 		t.manager.publish(t.key.namespace, runtime.TaskOOMEventTopic, &events.TaskOOM{ContainerID: t.key.id})
 	}

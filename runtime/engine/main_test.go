@@ -13,6 +13,8 @@ import (
 
 	"github.com/containerd/containerd/v2/pkg/testutil"
 	"golang.org/x/sys/unix"
+
+	"github.com/containerd-wasm/containerd-wasm/test/patience"
 )
 
 // The test binary is re-executed as the compiler child.
@@ -28,7 +30,7 @@ func testConfig(t testing.TB) Config {
 	testutil.RequiresRoot(t) // compiler children give rights up
 	return Config{
 		Root:           filepath.Join(t.TempDir(), "engine"),
-		CompileTimeout: time.Minute,
+		CompileTimeout: patience.For(time.Minute),
 		CompileMemory:  2 << 30,
 		MaxModuleSize:  64 << 20,
 		MaxParallel:    2,

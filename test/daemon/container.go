@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/pkg/cio"
@@ -100,9 +101,14 @@ func (d *Daemon) NewContainer(ctx context.Context, j Job) (*Container, error) {
 	return &Container{Container: c, Daemon: d, Ctx: ctx, job: j}, nil
 }
 
+// createTimeout is what compiling a module takes at most, and a machine in trouble.
+const createTimeout = 4 * time.Minute
+
 // CreateTask makes the container's task, which waits for Task.Start.
 func (c *Container) CreateTask() error {
-	task, err := c.NewTask(c.Ctx, c.io())
+	ctx, cancel := context.WithTimeout(c.Ctx, createTimeout)
+	defer cancel()
+	task, err := c.NewTask(ctx, c.io())
 	if err != nil {
 		return err
 	}

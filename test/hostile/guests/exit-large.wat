@@ -1,0 +1,8 @@
+;; SPDX-License-Identifier: Apache-2.0
+;; Exits with a code that no process can have: its low byte counts.
+;;
+;; exit: 42
+(module
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1)
+  (func (export "_start") (call $exit (i32.const 0x12a)) (unreachable)))

@@ -1,0 +1,12 @@
+;; SPDX-License-Identifier: Apache-2.0
+;; Calls itself without end, and the host at each level: the stack ends in the host.
+;;
+;; exit: 134
+;; stderr: call stack exhausted
+(module
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (func $f (param i32) (result i32)
+    (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+    (i32.xor (call $f (i32.add (local.get 0) (i32.const 1))) (call $f (i32.mul (local.get 0) (i32.const 3)))))
+  (func (export "_start") (drop (call $f (i32.const 0)))))

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package modules
+
+var manyTypes = Module{
+	Name: "types",
+	Header: `Has two hundred thousand types, all the same.
+
+exit: 0
+`,
+	Build: func() []byte {
+		const n = 200_000
+		return module(
+			section(types, vector(n, noParams)),
+			section(funcs, list(leb(n-1))),
+			section(exports, list(exported("_start", 0))),
+			section(code, list(emptyBody)),
+		)
+	},
+}
