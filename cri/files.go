@@ -8,8 +8,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/containerd/errdefs"
 	criapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
@@ -33,11 +35,9 @@ func makeFiles(root, id string, config *criapi.PodSandboxConfig) error {
 	if err != nil {
 		return err
 	}
-	resolv := resolvConf(config.GetDnsConfig())
-	if config.GetDnsConfig() == nil {
-		if resolv, err = hostFile("/etc/resolv.conf"); err != nil {
-			return err
-		}
+	resolv, err := resolvConf(config.GetDnsConfig())
+	if err != nil {
+		return err
 	}
 	for name, content := range map[string]string{
 		"hostname":    hostname + "\n",
@@ -61,8 +61,19 @@ func hostFile(name string) (string, error) {
 	return string(b), nil
 }
 
-// resolvConf is resolv.conf(5) for a pod's DNS configuration.
-func resolvConf(dns *criapi.DNSConfig) string {
+// resolvConf is resolv.conf(5) for a pod's DNS configuration, or the host's for
+// a pod without one.
+//
+// Errors: InvalidArgument: an entry of more than one line.
+func resolvConf(dns *criapi.DNSConfig) (string, error) {
+	if dns == nil {
+		return hostFile("/etc/resolv.conf")
+	}
+	for _, entry := range slices.Concat(dns.GetSearches(), dns.GetServers(), dns.GetOptions()) {
+		if strings.ContainsAny(entry, "\n\x00") {
+			return "", fmt.Errorf("DNS configuration: %q is not one line: %w", entry, errdefs.ErrInvalidArgument)
+		}
+	}
 	var b strings.Builder
 	if len(dns.GetSearches()) > 0 {
 		fmt.Fprintf(&b, "search %s\n", strings.Join(dns.GetSearches(), " "))
@@ -73,7 +84,7 @@ func resolvConf(dns *criapi.DNSConfig) string {
 	if len(dns.GetOptions()) > 0 {
 		fmt.Fprintf(&b, "options %s\n", strings.Join(dns.GetOptions(), " "))
 	}
-	return b.String()
+	return b.String(), nil
 }
 
 func removeFiles(root, id string) error {

@@ -28,6 +28,8 @@ func (p *pod) parked(config Config) (*jail.Spec, error) {
 	hostNetwork := options.GetNetwork() == criapi.NamespaceMode_NODE
 	spec := &jail.Spec{
 		NetNS: p.netns,
+		// CRI brings one; without, the pod's sysctls would be the host's.
+		NewNetNS: !hostNetwork && p.netns == "",
 		// As upstream: with the host's network comes the host's name.
 		NewUTS: !hostNetwork,
 		NewIPC: options.GetIpc() != criapi.NamespaceMode_NODE,
@@ -57,6 +59,9 @@ func ownSysctls(sysctls map[string]string, ownNetwork, ownIPC bool) (map[string]
 		path, err := sysctlPath(name, ownNetwork, ownIPC)
 		if err != nil {
 			return nil, err
+		}
+		if _, twice := byPath[path]; twice {
+			return nil, fmt.Errorf("sysctl %q is there twice: %w", name, errdefs.ErrInvalidArgument)
 		}
 		byPath[path] = value
 	}

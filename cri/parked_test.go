@@ -124,20 +124,17 @@ func FuzzSysctlPath(f *testing.F) {
 	})
 }
 
-func TestResolvConf(t *testing.T) {
-	for _, tc := range []struct {
-		dns  *criapi.DNSConfig
-		want string
-	}{
-		{nil, ""},
-		{&criapi.DNSConfig{}, ""},
-		{
-			&criapi.DNSConfig{Servers: []string{"10.0.0.10", "::1"}, Searches: []string{"default.svc", "svc"}, Options: []string{"ndots:5"}},
-			"search default.svc svc\nnameserver 10.0.0.10\nnameserver ::1\noptions ndots:5\n",
-		},
-	} {
-		if got := resolvConf(tc.dns); got != tc.want {
-			t.Errorf("got %q, want %q", got, tc.want)
-		}
+// TestPodWithoutANetwork: a client of the Sandbox API may bring none.
+func TestPodWithoutANetwork(t *testing.T) {
+	got, err := (&pod{}).parked(Config{UnprivilegedPorts: true})
+	if err != nil || !got.NewNetNS {
+		t.Fatalf("its sysctls would be the host's: %+v, %v", got, err)
+	}
+}
+
+func TestSysctlThatIsThereTwice(t *testing.T) {
+	sysctls := map[string]string{"net.ipv4.ip_forward": "0", "net/ipv4/ip_forward": "1"}
+	if _, err := ownSysctls(sysctls, true, true); !errdefs.IsInvalidArgument(err) || !strings.Contains(err.Error(), "twice") {
+		t.Fatalf("got %v", err)
 	}
 }

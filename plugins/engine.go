@@ -5,6 +5,7 @@ package plugins
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/containerd/containerd/v2/plugins"
@@ -61,33 +62,28 @@ func initEngine(ic *plugin.InitContext) (any, error) {
 	if !ok {
 		return nil, errors.New("invalid configuration of the WebAssembly engine")
 	}
-	timeout, err := parseDuration("compile_timeout", c.CompileTimeout)
+	config, err := c.parse(ic.Properties[plugins.PropertyRootDir])
 	if err != nil {
 		return nil, err
 	}
-	idle, err := parseDuration("idle_time", c.IdleTime)
-	if err != nil {
-		return nil, err
+	return engine.New(config)
+}
+
+// parse returns InvalidArgument, naming the key.
+func (c *EngineConfig) parse(root string) (config engine.Config, err error) {
+	config.Root, config.MaxParallel = root, c.MaxParallel
+	config.MaxFunctions, config.MaxTableEntries, config.MaxSegments = c.MaxFunctions, c.MaxTableEntries, c.MaxSegments
+	if config.CompileTimeout, err = parseDuration("compile_timeout", c.CompileTimeout); err != nil {
+		return config, err
 	}
-	memory, err := parseSize("compile_memory", c.CompileMemory)
-	if err != nil {
-		return nil, err
+	if config.IdleTime, err = parseDuration("idle_time", c.IdleTime); err != nil {
+		return config, err
 	}
-	moduleSize, err := parseSize("max_module_size", c.MaxModuleSize)
-	if err != nil {
-		return nil, err
+	if config.CompileMemory, err = parseSize("compile_memory", c.CompileMemory); err != nil {
+		return config, err
 	}
-	return engine.New(engine.Config{
-		Root:            ic.Properties[plugins.PropertyRootDir],
-		CompileTimeout:  timeout,
-		CompileMemory:   memory,
-		MaxModuleSize:   moduleSize,
-		MaxFunctions:    c.MaxFunctions,
-		MaxTableEntries: c.MaxTableEntries,
-		MaxSegments:     c.MaxSegments,
-		IdleTime:        idle,
-		MaxParallel:     c.MaxParallel,
-	})
+	config.MaxModuleSize, err = parseSize("max_module_size", c.MaxModuleSize)
+	return config, err
 }
 
 func parseDuration(key, value string) (time.Duration, error) {
@@ -102,7 +98,8 @@ func parseDuration(key, value string) (time.Duration, error) {
 // 100 times 2^20.
 func parseSize(key, value string) (int64, error) {
 	n, err := units.RAMInBytes(value)
-	if err != nil {
+	// More than 63 bits become some negative number, or the largest.
+	if err != nil || n < 0 || n == math.MaxInt64 {
 		return 0, fmt.Errorf("%s %q is not a size such as \"100MB\": %w", key, value, errdefs.ErrInvalidArgument)
 	}
 	return n, nil

@@ -42,15 +42,9 @@ func initRuntime(ic *plugin.InitContext) (any, error) {
 	if !ok {
 		return nil, errors.New("invalid configuration of the WebAssembly runtime")
 	}
-	stackSize, err := parseSize("stack_size", c.StackSize)
+	config, err := c.parse(ic.Properties[plugins.PropertyStateDir])
 	if err != nil {
 		return nil, err
-	}
-	var maxMemory int64
-	if c.MaxMemory != "" {
-		if maxMemory, err = parseSize("max_memory", c.MaxMemory); err != nil {
-			return nil, err
-		}
 	}
 	e, err := ic.GetByID(WasmPlugin, EngineID)
 	if err != nil {
@@ -60,10 +54,23 @@ func initRuntime(ic *plugin.InitContext) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return runtime.NewManager(ic.Context, runtime.Config{
-		State:     ic.Properties[plugins.PropertyStateDir],
-		StackSize: uint64(stackSize),
-		MaxMemory: uint64(maxMemory),
-		MaxGuests: c.MaxGuests,
-	}, e.(*engine.Engine), publisher.(events.Publisher))
+	return runtime.NewManager(ic.Context, config, e.(*engine.Engine), publisher.(events.Publisher))
+}
+
+// parse returns InvalidArgument, naming the key.
+func (c *RuntimeConfig) parse(state string) (runtime.Config, error) {
+	config := runtime.Config{State: state, MaxGuests: c.MaxGuests}
+	stackSize, err := parseSize("stack_size", c.StackSize)
+	if err != nil {
+		return config, err
+	}
+	config.StackSize = uint64(stackSize)
+	if c.MaxMemory != "" {
+		maxMemory, err := parseSize("max_memory", c.MaxMemory)
+		if err != nil {
+			return config, err
+		}
+		config.MaxMemory = uint64(maxMemory)
+	}
+	return config, nil
 }

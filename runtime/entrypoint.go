@@ -40,6 +40,9 @@ func (m *Manager) loadEntrypoint(ctx context.Context, js *jail.Spec, spec *specs
 	return m.engine.Load(ctx, f)
 }
 
+// maxCandidates is far above what any image needs: each is looked up.
+const maxCandidates = 1001
+
 // openEntrypoint looks for args[0] as a shell would: a path, relative to the
 // working directory if it is not absolute, or a name in the directories of
 // PATH.
@@ -55,6 +58,9 @@ func openEntrypoint(js *jail.Spec, p *specs.Process) (*os.File, error) {
 		candidates = []string{path.Join("/", p.Cwd, name)}
 		for _, dir := range searchPath(p.Env) {
 			candidates = append(candidates, path.Join("/", dir, name))
+		}
+		if len(candidates) > maxCandidates {
+			return nil, fmt.Errorf("entrypoint %q: PATH has %d directories, more than %d: %w", name, len(candidates)-1, maxCandidates-1, errdefs.ErrInvalidArgument)
 		}
 	}
 	for _, c := range candidates {

@@ -3,6 +3,7 @@
 package runtime
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -19,7 +20,7 @@ import (
 const wasm = "\x00asm\x01\x00\x00\x00"
 
 // container is a root with modules in several places, and a volume.
-func container(t *testing.T) *jail.Spec {
+func container(t testing.TB) *jail.Spec {
 	t.Helper()
 	root, volume, outside := t.TempDir(), t.TempDir(), t.TempDir()
 	files := map[string]string{
@@ -99,6 +100,16 @@ func TestOpenEntrypoint(t *testing.T) {
 	}
 }
 
+// realPath is where the kernel has an opened file.
+func realPath(t testing.TB, f *os.File) string {
+	t.Helper()
+	path, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 func process(arg string) *specs.Process {
 	return &specs.Process{Args: []string{arg}, Cwd: "/work", Env: []string{"PATH=/bin:/usr/bin"}}
 }
@@ -113,6 +124,13 @@ func TestEntrypointsThatAreNoFiles(t *testing.T) {
 		if _, err := openEntrypoint(js, process(name)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", name, err, want)
 		}
+	}
+}
+
+func TestPathWithTooManyDirectories(t *testing.T) {
+	p := &specs.Process{Args: []string{"x"}, Env: []string{"PATH=" + strings.Repeat(":", 1001)}}
+	if _, err := openEntrypoint(&jail.Spec{Rootfs: t.TempDir()}, p); !errdefs.IsInvalidArgument(err) || !strings.Contains(err.Error(), "PATH has 1002 directories") {
+		t.Fatalf("got %v", err)
 	}
 }
 

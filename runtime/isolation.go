@@ -4,6 +4,7 @@ package runtime
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -23,6 +24,9 @@ const defaultUmask = 0o022
 // less confined without.
 func isolation(js *jail.Spec, spec *specs.Spec) error {
 	p := spec.Process
+	if err := checkUser(p.User); err != nil {
+		return err
+	}
 	js.UID, js.GID, js.Groups, js.Umask = p.User.UID, p.User.GID, p.User.AdditionalGids, defaultUmask
 	if p.User.Umask != nil {
 		js.Umask = *p.User.Umask
@@ -45,15 +49,34 @@ func isolation(js *jail.Spec, spec *specs.Spec) error {
 	return joinNamespaces(js, spec.Linux.Namespaces)
 }
 
+// checkUser refuses the id that the kernel takes for "leave it as it is"
+// (setresuid(2)), which is root.
+func checkUser(u specs.User) error {
+	for _, id := range append([]uint32{u.UID, u.GID}, u.AdditionalGids...) {
+		if id == math.MaxUint32 {
+			return fmt.Errorf("user or group %d: the kernel has no such id: %w", id, errdefs.ErrInvalidArgument)
+		}
+	}
+	return nil
+}
+
 // joinNamespaces takes the network namespace. The others separate processes,
 // hostnames and System V objects, none of which WASI knows.
 func joinNamespaces(js *jail.Spec, all []specs.LinuxNamespace) error {
+	seen := make(map[specs.LinuxNamespaceType]bool)
 	for _, ns := range all {
+		if seen[ns.Type] {
+			return fmt.Errorf("two namespaces of type %q: %w", ns.Type, errdefs.ErrInvalidArgument)
+		}
+		seen[ns.Type] = true
 		switch ns.Type {
 		case specs.NetworkNamespace:
 			js.NetNS, js.NewNetNS = ns.Path, ns.Path == ""
+		case specs.PIDNamespace, specs.IPCNamespace, specs.UTSNamespace, specs.MountNamespace, specs.CgroupNamespace, specs.TimeNamespace:
 		case specs.UserNamespace:
 			return fmt.Errorf("a user namespace: a thread cannot have one: %w", errdefs.ErrNotImplemented)
+		default:
+			return fmt.Errorf("a namespace of type %q is not known: %w", ns.Type, errdefs.ErrInvalidArgument)
 		}
 	}
 	return nil

@@ -91,21 +91,29 @@ var ineffective = []string{
 	"RLIMIT_RSS", "RLIMIT_RTPRIO", "RLIMIT_RTTIME", "RLIMIT_SIGPENDING",
 }
 
+// unsupported are limits that package jail does not keep in the kernel's place.
+var unsupported = []string{"RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_DATA", "RLIMIT_FSIZE"}
+
 // rlimits: the kernel has them for whole processes. Package jail keeps two of them
 // itself.
 func rlimits(js *jail.Spec, limits []specs.POSIXRlimit) error {
+	seen := make(map[string]bool)
 	for _, l := range limits {
+		if seen[l.Type] || l.Soft > l.Hard {
+			return fmt.Errorf("rlimit %q is there twice, or its soft limit %d is above its hard limit %d: %w", l.Type, l.Soft, l.Hard, errdefs.ErrInvalidArgument)
+		}
+		seen[l.Type] = true
 		switch {
-		case slices.Contains(ineffective, l.Type) || l.Soft == math.MaxUint64:
+		case slices.Contains(ineffective, l.Type):
 		case l.Type == "RLIMIT_NOFILE":
 			// The engine needs stdio and the root.
 			js.MaxFiles = int(min(max(l.Soft, 4), jail.DefaultMaxFiles))
 		case l.Type == "RLIMIT_STACK":
 			js.StackSize = min(js.StackSize, max(l.Soft, minStack))
-		case slices.Contains([]string{"RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_DATA", "RLIMIT_FSIZE"}, l.Type):
-			return fmt.Errorf("%s: a thread cannot have it; to bound memory, set a memory limit: %w", l.Type, errdefs.ErrNotImplemented)
-		default:
+		case !slices.Contains(unsupported, l.Type):
 			return fmt.Errorf("rlimit %q is not known: %w", l.Type, errdefs.ErrInvalidArgument)
+		case l.Soft != math.MaxUint64:
+			return fmt.Errorf("%s: a thread cannot have it; to bound memory, set a memory limit: %w", l.Type, errdefs.ErrNotImplemented)
 		}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"path/filepath"
 
 	"github.com/containerd/containerd/v2/core/runtime"
 	"github.com/containerd/errdefs"
@@ -42,22 +43,29 @@ func openStdio(ctx context.Context, rio runtime.IO) (files [3]jail.File, stdin *
 // opened for reading as well: that neither waits for a reader nor fails when
 // the reader goes away, as a shim would have it. The guest has no right to
 // read it.
+//
+// Errors: InvalidArgument; NotImplemented: a logger binary.
 func output(uri string) (jail.File, error) {
-	if uri == "" {
-		return jail.File{}, nil
+	f := jail.File{Path: uri, Flags: unix.O_RDWR}
+	if uri == "" || filepath.IsAbs(uri) {
+		return f, nil
 	}
 	u, err := url.Parse(uri)
 	if err != nil {
 		return jail.File{}, fmt.Errorf("output %q: %w: %w", uri, err, errdefs.ErrInvalidArgument)
 	}
+	f.Path = u.Path
 	switch u.Scheme {
 	case "", "fifo":
-		return jail.File{Path: u.Path, Flags: unix.O_RDWR}, nil
 	case "file":
-		return jail.File{Path: u.Path, Flags: unix.O_WRONLY | unix.O_APPEND | unix.O_CREAT}, nil
+		f.Flags = unix.O_WRONLY | unix.O_APPEND | unix.O_CREAT
 	default:
 		return jail.File{}, fmt.Errorf("output %q: runtime %s writes to FIFOs and files only: %w", uri, Name, errdefs.ErrNotImplemented)
 	}
+	if !filepath.IsAbs(f.Path) {
+		return jail.File{}, fmt.Errorf("output %q is not an absolute path: %w", uri, errdefs.ErrInvalidArgument)
+	}
+	return f, nil
 }
 
 // stdinRelay copies the client's FIFO into a pipe that the guest reads. The

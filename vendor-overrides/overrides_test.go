@@ -3,6 +3,7 @@
 package overrides
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
@@ -29,7 +30,7 @@ func register(all []plugin.Registration) {
 	}
 }
 
-func find(t *testing.T, uri string) *plugin.Registration {
+func find(t testing.TB, uri string) *plugin.Registration {
 	t.Helper()
 	for _, r := range registry.Graph(nil) {
 		if r.URI() == uri {
@@ -110,6 +111,25 @@ func TestUserConfigurationReplacesUnpackConfig(t *testing.T) {
 		b, err := toml.Marshal(r.Config)
 		if err != nil || strings.Count(string(b), "[[unpack_config]]") != 1 {
 			t.Fatalf("got %s, %v", b, err)
+		}
+	})
+}
+
+// FuzzDecode: no text ends the daemon with a panic, and what is applied can be
+// shown by `containerd config`.
+func FuzzDecode(f *testing.F) {
+	f.Add("[containerd.runtimes.wasm]\nruntime_type = 'x'\n")
+	f.Add("[containerd]\nno_such_key = 1\n")
+	f.Add("containerd = 1\n")
+	f.Add("[[containerd.runtimes]]\n")
+	kind := reflect.TypeOf(find(f, "io.containerd.cri.v1.runtime").Config).Elem()
+	f.Fuzz(func(t *testing.T, text string) {
+		r := &plugin.Registration{Config: reflect.New(kind).Interface()}
+		if err := decode(r, text); err != nil {
+			return
+		}
+		if _, err := toml.Marshal(r.Config); err != nil {
+			t.Errorf("%q cannot be shown: %v", text, err)
 		}
 	})
 }
