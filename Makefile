@@ -33,8 +33,9 @@ CRI_LDFLAGS = -s -w -X $(CRI_TOOLS)/pkg/version.Version=$(call go,-C tools list 
 GO_BUILD   = go build -trimpath -buildvcs=false
 BINARIES   = bin/containerd-wasm bin/ctr bin/containerd-shim-runc-v2 bin/crictl
 
-# What `make test` and `make bench` take; see scripts/test.sh.
-export TAGS RACE_PKGS SKIP_PKGS TESTFLAGS
+# What `make test`, `make bench` and `make fuzz` take; see scripts/test.sh and
+# scripts/fuzz.sh.
+export TAGS RACE_PKGS SKIP_PKGS TESTFLAGS FUZZTIME FUZZ
 # What `make test-vm` takes; see scripts/test-vm.sh.
 export VM_PKGS VM_RUN VM_FLAGS VM_TIMEOUT VM_MEMORY VM_CPUS
 BENCH     ?= .
@@ -42,7 +43,7 @@ BENCHTIME ?= 1s
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build images test test-vm check demo bench install clean FORCE
+.PHONY: help deps build images test test-vm check demo bench fuzz install clean FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -87,6 +88,9 @@ demo: deps build ## show it at work
 bench: deps build images ## run the Go benchmarks, as root
 	go test -tags '$(TAGS)' -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -p 1 -timeout 30m $(TESTFLAGS) \
 		$$(grep -rl --include='*_test.go' '^func Benchmark' . | xargs -r dirname | sort -u) -args -test.root
+
+fuzz: deps ## run each fuzz target for FUZZTIME (30s), as root
+	scripts/fuzz.sh
 
 install: build ## install the binaries and a systemd unit below DESTDIR and PREFIX
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(UNITDIR)

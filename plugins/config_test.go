@@ -22,7 +22,10 @@ func initContext(t *testing.T, config any) *plugin.InitContext {
 }
 
 func TestBadConfigurationNamesTheKey(t *testing.T) {
-	good := EngineConfig{CompileTimeout: "1m", CompileMemory: "1GiB", MaxModuleSize: "1MiB", IdleTime: "0s"}
+	good := EngineConfig{
+		CompileTimeout: "1m", CompileMemory: "1GiB", MaxModuleSize: "1MiB", IdleTime: "0s",
+		MaxFunctions: 1, MaxTableEntries: 1, MaxSegments: 1,
+	}
 	engine := func(change func(*EngineConfig)) func(*testing.T) error {
 		return func(t *testing.T) error {
 			c := good
@@ -32,13 +35,16 @@ func TestBadConfigurationNamesTheKey(t *testing.T) {
 		}
 	}
 	for key, try := range map[string]func(*testing.T) error{
-		`compile_timeout "soon"`:  engine(func(c *EngineConfig) { c.CompileTimeout = "soon" }),
-		`compile_timeout must be`: engine(func(c *EngineConfig) { c.CompileTimeout = "-1s" }),
-		`compile_memory "lots"`:   engine(func(c *EngineConfig) { c.CompileMemory = "lots" }),
-		`max_module_size ""`:      engine(func(c *EngineConfig) { c.MaxModuleSize = "" }),
-		`max_module_size must be`: engine(func(c *EngineConfig) { c.MaxModuleSize = "2GiB" }),
-		`idle_time "5"`:           engine(func(c *EngineConfig) { c.IdleTime = "5" }),
-		`max_parallel must be`:    engine(func(c *EngineConfig) { c.MaxParallel = -1 }),
+		`compile_timeout "soon"`:    engine(func(c *EngineConfig) { c.CompileTimeout = "soon" }),
+		`compile_timeout must be`:   engine(func(c *EngineConfig) { c.CompileTimeout = "-1s" }),
+		`compile_memory "lots"`:     engine(func(c *EngineConfig) { c.CompileMemory = "lots" }),
+		`max_module_size ""`:        engine(func(c *EngineConfig) { c.MaxModuleSize = "" }),
+		`max_module_size must be`:   engine(func(c *EngineConfig) { c.MaxModuleSize = "2GiB" }),
+		`max_functions must be`:     engine(func(c *EngineConfig) { c.MaxFunctions = 0 }),
+		`max_table_entries must be`: engine(func(c *EngineConfig) { c.MaxTableEntries = -1 }),
+		`max_segments must be`:      engine(func(c *EngineConfig) { c.MaxSegments = 0 }),
+		`idle_time "5"`:             engine(func(c *EngineConfig) { c.IdleTime = "5" }),
+		`max_parallel must be`:      engine(func(c *EngineConfig) { c.MaxParallel = -1 }),
 		`stack_size "big"`: func(t *testing.T) error {
 			_, err := initRuntime(initContext(t, &RuntimeConfig{StackSize: "big"}))
 			return err

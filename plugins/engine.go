@@ -25,6 +25,12 @@ type EngineConfig struct {
 	CompileMemory string `toml:"compile_memory"`
 	// MaxModuleSize is the largest module that is accepted, such as "100MB".
 	MaxModuleSize string `toml:"max_module_size"`
+	// MaxFunctions, MaxTableEntries and MaxSegments are how many functions,
+	// entries of tables and of element segments, and segments of elements and
+	// data a module may have.
+	MaxFunctions    int `toml:"max_functions"`
+	MaxTableEntries int `toml:"max_table_entries"`
+	MaxSegments     int `toml:"max_segments"`
 	// IdleTime is how long a module stays loaded after its last container, as
 	// a Go duration.
 	IdleTime string `toml:"idle_time"`
@@ -38,10 +44,13 @@ func init() {
 		Type: WasmPlugin,
 		ID:   EngineID,
 		Config: &EngineConfig{
-			CompileTimeout: "2m",
-			CompileMemory:  "4GiB",
-			MaxModuleSize:  "100MiB",
-			IdleTime:       "5m",
+			CompileTimeout:  "2m",
+			CompileMemory:   "4GiB",
+			MaxModuleSize:   "100MiB",
+			MaxFunctions:    500_000,
+			MaxTableEntries: 2_000_000,
+			MaxSegments:     200_000,
+			IdleTime:        "5m",
 		},
 		InitFn: initEngine,
 	})
@@ -69,12 +78,15 @@ func initEngine(ic *plugin.InitContext) (any, error) {
 		return nil, err
 	}
 	return engine.New(engine.Config{
-		Root:           ic.Properties[plugins.PropertyRootDir],
-		CompileTimeout: timeout,
-		CompileMemory:  memory,
-		MaxModuleSize:  moduleSize,
-		IdleTime:       idle,
-		MaxParallel:    c.MaxParallel,
+		Root:            ic.Properties[plugins.PropertyRootDir],
+		CompileTimeout:  timeout,
+		CompileMemory:   memory,
+		MaxModuleSize:   moduleSize,
+		MaxFunctions:    c.MaxFunctions,
+		MaxTableEntries: c.MaxTableEntries,
+		MaxSegments:     c.MaxSegments,
+		IdleTime:        idle,
+		MaxParallel:     c.MaxParallel,
 	})
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/containerd/containerd/v2/pkg/protobuf"
 	ptypes "github.com/containerd/containerd/v2/pkg/protobuf/types"
 	"github.com/containerd/errdefs"
+	"github.com/containerd/log"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/cgroup"
@@ -99,6 +100,9 @@ func (t *task) watch() {
 	exit := &runtime.Exit{Pid: t.pid(), Status: status, Timestamp: time.Now()}
 	t.stopped = exit
 	t.mu.Unlock()
+	if result.Message != "" {
+		log.L.WithField("namespace", t.key.namespace).WithField("id", t.key.id).WithField("reason", result.Message).Info("guest ended")
+	}
 	if oom {
 		t.manager.publish(t.key.namespace, runtime.TaskOOMEventTopic, &events.TaskOOM{ContainerID: t.key.id})
 	}

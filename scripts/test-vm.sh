@@ -19,7 +19,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly vm=$PWD/.build/vm
 readonly root=$vm/root # what deps.sh unpacked: Debian's kernel and virtiofsd
 readonly console=$vm/console.log log=$vm/output.log
-readonly memory=${VM_MEMORY:-6G} cpus=${VM_CPUS:-2} timeout=${VM_TIMEOUT:-2h}
+readonly memory=${VM_MEMORY:-6G} cpus=${VM_CPUS:-2} timeout=${VM_TIMEOUT:-4h}
 
 run='' qemu='' virtiofsd='' tee=''
 
@@ -58,32 +58,52 @@ choose_accelerator() {
 	fi
 }
 
-build_tests() {
-	local packages package dir
+# choose_packages sets packages, one on a line.
+choose_packages() {
+	local patterns
 	if [ -n "${VM_PKGS-}" ]; then
-		read -ra packages <<<"$VM_PKGS"
-		mapfile -t packages < <(tested_packages "${packages[@]}")
+		read -ra patterns <<<"$VM_PKGS"
+		packages=$(tested_packages "${patterns[@]}")
 	else
-		mapfile -t packages < <(root_packages)
+		packages=$(root_packages)
 	fi
-	[ -n "${packages[*]}" ] || die "no package with tests in ${VM_PKGS:-this module}"
-	say "building the tests of ${#packages[@]} packages"
-	for package in "${packages[@]}"; do
+	[ -n "$packages" ] || die "no package with tests in ${VM_PKGS:-this module}"
+}
+
+build_tests() {
+	local package dir binary
+	while read -r package; do
+		say "building the tests of $package"
 		dir=$(list -f '{{.Dir}}' "$package")
-		go test -c -tags "${TAGS-}" -o "$run/${package//\//-}.test" "$package"
-		printf '%s\t%s\t%s\n' "$package" "$dir" "$run/${package//\//-}.test" >>"$run/tests"
-	done
+		binary=$run/${package//\//-}.test
+		go test -c -tags "${TAGS-}" -o "$binary" "$package"
+		printf '%s\t%s\t%s\n' "$package" "$dir" "$binary" >>"$run/tests"
+	done <<<"$packages"
+}
+
+# build_programs makes what tests otherwise compile or download themselves, which is
+# slow in the VM, or impossible.
+build_programs() {
+	local users
+	users=$(packages_with "$(go list ./test/images)")
+	[ -n "$(common "$packages" "$users")" ] || return 0
+	say "building the programs of the test images"
+	go run ./test/images/cmd/mkimage -programs -o "$run/programs"
+	scripts/fetch-published.sh
+	TEST_PROGRAMS=$run/programs
 }
 
 # write_variables tells the VM what it and the tests need from here. It has no
 # network, so nothing can be downloaded.
 write_variables() {
-	local GOPROXY=off GOFLAGS=-mod=readonly GOCACHE GOMODCACHE
+	local GOPROXY=off GOFLAGS=-mod=readonly GOCACHE GOMODCACHE TEST_SLOWNESS=1
+	local TEST_PROGRAMS=${TEST_PROGRAMS-}
+	[ "$accelerator" = kvm ] || TEST_SLOWNESS=10
 	GOCACHE=$(go env GOCACHE) GOMODCACHE=$(go env GOMODCACHE)
 	local flags modules=$root/usr/lib/modules
 	read -ra flags <<<"${VM_FLAGS-}"
 	flags=("-test.run=${VM_RUN:-.}" -test.timeout=1h "${flags[@]}")
-	declare -p PATH HOME GOPROXY GOFLAGS GOCACHE GOMODCACHE | sed 's/^declare -[-x]*/export/' >"$run/vars"
+	declare -p PATH HOME GOPROXY GOFLAGS GOCACHE GOMODCACHE TEST_SLOWNESS TEST_PROGRAMS | sed 's/^declare -[-x]*/export/' >"$run/vars"
 	declare -p kernel modules flags >>"$run/vars"
 }
 
@@ -122,14 +142,31 @@ start_qemu() {
 
 status() { grep -oP "^$1\K.*" "$run/status" 2>/dev/null; }
 
+show_console() {
+	printf 'test-vm: the end of %s:\n' "$console" >&2
+	tail -n 30 "$console" >&2
+}
+
 wait_for_boot() {
 	for _ in {1..120}; do
 		! status booted || return 0
 		kill -0 "$qemu" 2>/dev/null || break
 		sleep 1
 	done
-	tail -n 30 "$console" >&2
-	die "the VM does not boot (above: the end of $console)"
+	show_console
+	die "the VM does not boot"
+}
+
+wait_for_result() {
+	local code=0 failed
+	wait "$qemu" || code=$?
+	wait "$tee"
+	[ "$code" -ne 124 ] || die "not done in $timeout, which VM_TIMEOUT sets"
+	failed=$(status 'failed ') || {
+		show_console
+		die "the VM ended before the tests did"
+	}
+	[ "$failed" -eq 0 ]
 }
 
 main() {
@@ -142,16 +179,16 @@ main() {
 	mkdir -p "$vm"
 	run=$(mktemp -d "$vm/run.XXXXXX")
 	find_kernel
+	choose_packages
 	build_tests
-	write_variables
+	build_programs
 	choose_accelerator
+	write_variables
 	say "booting Linux $kernel (${accelerator%%,*})"
 	start_virtiofsd
 	start_qemu
 	wait_for_boot
-	wait "$qemu" || die "the VM did not end in $timeout"
-	wait "$tee"
-	[ "$(status 'failed ')" = 0 ]
+	wait_for_result
 }
 
 main

@@ -51,11 +51,11 @@ mount_all() {
 	mount -t devtmpfs devtmpfs /dev
 	mkdir -p /dev/pts /dev/shm /lib/modules
 	mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /dev/pts
-	local dir
-	for dir in /dev/shm /run /tmp /var/tmp; do
-		mount -t tmpfs -o mode=1777 tmpfs "$dir"
-	done
-	chmod 755 /run
+	mount -t tmpfs -o mode=1777 tmpfs /dev/shm
+	mount -t tmpfs -o mode=755 tmpfs /run
+	# Of the kind that containerd's overlayfs can be on, unlike the root.
+	export TMPDIR=/run/tmp
+	mkdir -m 1777 $TMPDIR
 	mount --bind "$modules" /lib/modules
 }
 

@@ -18,7 +18,9 @@ const compileArg0 = "containerd-wasm-compile"
 // module is on fd moduleFD, the answer goes to fd answerFD, and the code to the
 // file outName in its working directory.
 type job struct {
+	Engine     string // the parent's version of WasmEdge
 	Rules      rules
+	Bounds     bounds
 	Memory     int64  // bytes of private memory beyond what the process has already
 	CPUSeconds uint64 // of processor time
 	FileSize   int64  // bytes of any file that it writes
@@ -30,11 +32,15 @@ const (
 	outName  = "out.wasm"
 )
 
-// An answer is one line of JSON. Both fields empty: the code is there.
+// An answer is one line of JSON, with one of these fields.
 type answer struct {
+	// Loaded is the record of the code, which is there and was loaded.
+	Loaded *header `json:"loaded,omitempty"`
 	// Refused says what is wrong with the module, as a phrase that follows its
 	// name.
 	Refused string `json:"refused,omitempty"`
+	// Exceeds says what the module has too much of, as such a phrase.
+	Exceeds string `json:"exceeds,omitempty"`
 	// Failed says what went wrong that is not the module's fault.
 	Failed string `json:"failed,omitempty"`
 }
@@ -45,8 +51,7 @@ const (
 )
 
 func (a answer) encode() ([]byte, error) {
-	a.Refused, a.Failed = printable(a.Refused), printable(a.Failed)
-	b, err := json.Marshal(a)
+	b, err := json.Marshal(a.printable())
 	return append(b, '\n'), err
 }
 
@@ -69,7 +74,15 @@ func decodeAnswer(b []byte) (a answer, err error) {
 	if d.More() {
 		return answer{}, errors.New("the answer is malformed: there is more than one value")
 	}
-	return answer{Refused: printable(a.Refused), Failed: printable(a.Failed)}, nil
+	if a.Loaded == nil && a.Refused == "" && a.Exceeds == "" && a.Failed == "" {
+		return answer{}, errors.New("the answer says nothing")
+	}
+	return a.printable(), nil
+}
+
+func (a answer) printable() answer {
+	a.Refused, a.Exceeds, a.Failed = printable(a.Refused), printable(a.Exceeds), printable(a.Failed)
+	return a
 }
 
 // printable returns at most maxPhrase bytes of s, with what could garble a log

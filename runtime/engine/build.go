@@ -23,7 +23,7 @@ type key [sha256.Size]byte
 
 // artefactVersion counts changes of this package that make older artefacts
 // unusable or unsafe.
-const artefactVersion = 2
+const artefactVersion = 3
 
 func (e *Engine) key(d digest.Digest, r rules) key {
 	b, err := json.Marshal([]any{artefactVersion, d, wasmedge.GetVersion(), compilerOptions, e.cpu, r})
@@ -36,49 +36,60 @@ func (e *Engine) key(d digest.Digest, r rules) key {
 // build loads a module from the cache, compiling it first if it is not there.
 // An artefact that does not load (the library was replaced by another build of
 // the same version) is dropped and made again, once.
-func (e *Engine) build(s *shared, r rules, src source) (*wasmedge.AST, error) {
-	ast, err := e.loadCached(s.key)
-	if err == nil {
-		return ast, nil
+func (e *Engine) build(s *shared, r rules, src source) error {
+	err := e.loadCached(s)
+	if err == nil || errdefs.IsResourceExhausted(err) {
+		return err
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		log.G(e.ctx).WithError(err).WithField("module", s.digest).Warn("compiled code is unusable, compiling again")
 		if err := e.cache.remove(s.key); err != nil {
-			return nil, fmt.Errorf("was not loaded: %w: %w", err, errdefs.ErrUnavailable)
+			return fmt.Errorf("was not loaded: %w: %w", err, errdefs.ErrUnavailable)
 		}
 	}
 	img, err := src.open()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer img.close()
 	if img.digest != s.digest {
-		return nil, errChanged
+		return errChanged
 	}
 	img.key = s.key
 	if err := e.compile(e.ctx, img, r); err != nil {
-		return nil, err
+		return err
 	}
-	if ast, err = e.loadCached(s.key); err != nil {
-		return nil, fmt.Errorf("was compiled but cannot be loaded: %w: %w", err, errdefs.ErrInternal)
+	if err := e.loadCached(s); err != nil {
+		return fmt.Errorf("was compiled but cannot be loaded: %w: %w", err, errdefs.ErrInternal)
 	}
-	return ast, nil
+	return nil
 }
 
-// loadCached loads the artefact with the given key; fs.ErrNotExist if there is
-// none.
+// loadCached loads the artefact of a module; fs.ErrNotExist if there is none,
+// ErrResourceExhausted if the module has more of something than is configured.
+//
+// What WasmEdge's loader gets here are the bytes that a child has had it load
+// before: their digest is the one that the child told.
 //
 // WasmEdge has no call that tells whether it uses an artefact's native code, or
 // has fallen back to its interpreter. CheckCompiled therefore asks beforehand
 // all that the loader will ask.
-func (e *Engine) loadCached(k key) (*wasmedge.AST, error) {
-	a, err := e.cache.open(k)
+func (e *Engine) loadCached(s *shared) error {
+	a, err := e.cache.open(s.key)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer a.close()
-	if err := binary.CheckCompiled(a.code()); err != nil {
-		return nil, fmt.Errorf("artefact %w", err)
+	if err := e.cfg.bounds().check(a.Counts); err != nil {
+		return fmt.Errorf("%w: %w", err, errdefs.ErrResourceExhausted)
 	}
-	return loadAST(a.code())
+	if err := binary.CheckCompiled(a.code()); err != nil {
+		return fmt.Errorf("artefact %w", err)
+	}
+	ast, err := loadAST(a.code())
+	if err != nil {
+		return err
+	}
+	s.ast, s.info = ast, Info{Counts: a.Counts, Size: a.Size}
+	return nil
 }

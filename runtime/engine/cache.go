@@ -3,9 +3,7 @@
 package engine
 
 import (
-	"bytes"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -18,25 +16,12 @@ import (
 
 // cache keeps compiled code in files named after their keys:
 //
-//	root/<key in hex>    an artefact
+//	root/<key in hex>    an artefact: a header (header.go) and the code, a
+//	                     universal Wasm file
 //	root/tmp-*           an artefact being written
-//	root/scratch-*       a compiler's working directory
-//
-// An artefact file is a header and the code:
-//
-//	8 bytes   cacheMagic
-//	8 bytes   length of the code, little-endian
-//	32 bytes  sha256 of the code
-//	          the code, a universal Wasm file
 type cache struct{ root string }
 
-const (
-	cacheMagic  = "wasmart\x01"
-	cacheHeader = len(cacheMagic) + 8 + sha256.Size
-
-	tempPrefix    = "tmp-"
-	scratchPrefix = "scratch-"
-)
+const tempPrefix = "tmp-"
 
 // openCache makes root, or takes it over, and removes what an earlier process
 // did not finish.
@@ -49,15 +34,13 @@ func openCache(root string) (*cache, error) {
 	if err := os.Chmod(root, 0o700); err != nil {
 		return nil, err
 	}
-	for _, prefix := range []string{tempPrefix, scratchPrefix} {
-		left, err := filepath.Glob(filepath.Join(root, prefix+"*"))
-		if err != nil {
+	left, err := filepath.Glob(filepath.Join(root, tempPrefix+"*"))
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range left {
+		if err := os.RemoveAll(path); err != nil {
 			return nil, err
-		}
-		for _, path := range left {
-			if err := os.RemoveAll(path); err != nil {
-				return nil, err
-			}
 		}
 	}
 	return &cache{root}, nil
@@ -67,8 +50,9 @@ func (c *cache) path(k key) string { return filepath.Join(c.root, hex.EncodeToSt
 
 func (c *cache) remove(k key) error { return os.RemoveAll(c.path(k)) }
 
-// put stores the code that src yields, at most max bytes, durably and at once.
-func (c *cache) put(k key, src io.Reader, max int64) (err error) {
+// put stores the code that src yields, durably and at once, if it is what h
+// says.
+func (c *cache) put(k key, h header, src io.Reader) (err error) {
 	tmp, err := os.CreateTemp(c.root, tempPrefix)
 	if err != nil {
 		return err
@@ -79,20 +63,16 @@ func (c *cache) put(k key, src io.Reader, max int64) (err error) {
 			os.Remove(tmp.Name())
 		}
 	}()
-	h := sha256.New()
-	if _, err := tmp.Seek(int64(cacheHeader), io.SeekStart); err != nil {
+	if _, err := tmp.Write(h.encode()); err != nil {
 		return err
 	}
-	n, err := io.CopyBuffer(io.MultiWriter(tmp, h), io.LimitReader(src, max+1), make([]byte, copyBuffer))
+	hash := sha256.New()
+	n, err := io.CopyBuffer(io.MultiWriter(tmp, hash), io.LimitReader(src, int64(h.Size)+1), make([]byte, copyBuffer))
 	if err != nil {
 		return err
 	}
-	if n > max {
-		return fmt.Errorf("compiled code is larger than %d bytes", max)
-	}
-	header := binary.LittleEndian.AppendUint64([]byte(cacheMagic), uint64(n))
-	if _, err := tmp.WriteAt(h.Sum(header), 0); err != nil {
-		return err
+	if uint64(n) != h.Size || [sha256.Size]byte(hash.Sum(nil)) != h.Digest {
+		return errOtherCode
 	}
 	if err := tmp.Sync(); err != nil {
 		return err
@@ -100,11 +80,18 @@ func (c *cache) put(k key, src io.Reader, max int64) (err error) {
 	return os.Rename(tmp.Name(), c.path(k))
 }
 
+// errOtherCode: a compiler's result is not what it says.
+var errOtherCode = errors.New("the compiler's result is not what it says that it loaded")
+
 // artefact is a cached file, verified, in private memory outside of Go's heap:
 // it may have hundreds of megabytes, for the moment that loading takes.
-type artefact struct{ mem []byte }
+type artefact struct {
+	header
 
-func (a *artefact) code() []byte { return a.mem[cacheHeader:] }
+	mem []byte
+}
+
+func (a *artefact) code() []byte { return a.mem[headerSize:] }
 func (a *artefact) close()       { _ = unix.Munmap(a.mem) } // fails only for memory not mapped
 
 // open reads and verifies an artefact; the caller closes it. fs.ErrNotExist:
@@ -119,14 +106,14 @@ func (c *cache) open(k key) (*artefact, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !st.Mode().IsRegular() || st.Size() <= int64(cacheHeader) || st.Size() > int64(cacheHeader)+maxCode {
+	if !st.Mode().IsRegular() || st.Size() <= int64(headerSize) || st.Size() > int64(headerSize)+maxCode {
 		return nil, fmt.Errorf("artefact has a bad size: %d bytes", st.Size())
 	}
 	mem, err := unix.Mmap(-1, 0, int(st.Size()), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	if err != nil {
 		return nil, err
 	}
-	a := &artefact{mem}
+	a := &artefact{mem: mem}
 	if _, err = io.ReadFull(f, mem); err == nil {
 		err = a.verify()
 	}
@@ -137,10 +124,11 @@ func (c *cache) open(k key) (*artefact, error) {
 	return a, nil
 }
 
-func (a *artefact) verify() error {
-	sum := sha256.Sum256(a.code())
-	want := binary.LittleEndian.AppendUint64([]byte(cacheMagic), uint64(len(a.code())))
-	if !bytes.Equal(a.mem[:cacheHeader], append(want, sum[:]...)) {
+func (a *artefact) verify() (err error) {
+	if a.header, err = decodeHeader(a.mem); err != nil {
+		return err
+	}
+	if a.Size != uint64(len(a.code())) || a.Digest != sha256.Sum256(a.code()) {
 		return errors.New("artefact does not match its checksum")
 	}
 	return nil

@@ -5,104 +5,17 @@ package engine
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/json"
-	"fmt"
-	"net"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/containerd/errdefs"
-	"golang.org/x/sys/unix"
+	"github.com/second-state/WasmEdge-go/wasmedge"
+
+	"github.com/containerd-wasm/containerd-wasm/test/patience"
 )
-
-// misbehave makes a compiler child of the tests do, once it is restricted, what
-// one might that a module has taken over. A test asks for it with the import
-// "test".<what>, which reaches the child with the module's rules.
-func misbehave() {
-	var j job
-	if json.Unmarshal([]byte(os.Args[1]), &j) != nil || len(j.Rules.Imports) != 1 || j.Rules.Imports[0].Module != "test" {
-		return
-	}
-	runtime.LockOSThread()
-	if err := restrict(j); err != nil {
-		panic(err)
-	}
-	reply := os.NewFile(answerFD, "answer")
-	switch j.Rules.Imports[0].Name {
-	case "facts":
-		b, _ := answer{Refused: facts()}.encode()
-		reply.Write(b)
-	case "segv":
-		unix.Kill(os.Getpid(), unix.SIGSEGV)
-	case "panic":
-		panic("as LLVM's assertions do")
-	case "hang":
-		select {}
-	case "flood":
-		for {
-			reply.Write(bytes.Repeat([]byte("x"), 1<<16))
-			os.Stderr.Write(bytes.Repeat([]byte("x"), 1<<16))
-		}
-	case "garbage":
-		reply.WriteString("{\"refused\":1}\n")
-	case "nothing":
-		reply.WriteString("{}\n")
-	case "allocate":
-		hog := []byte("x")
-		for {
-			hog = append(hog, hog...)
-		}
-	case "symlink":
-		os.Symlink("/etc/passwd", outName)
-		reply.WriteString("{}\n")
-	case "fifo":
-		unix.Mkfifo(outName, 0o777)
-		reply.WriteString("{}\n")
-	case "large file":
-		f, err := os.Create(outName)
-		if err != nil {
-			panic(err)
-		}
-		for err == nil {
-			_, err = f.Write(make([]byte, 1<<20))
-		}
-		b, _ := answer{Refused: err.Error()}.encode()
-		reply.Write(b)
-	case "forged code":
-		os.WriteFile(outName, []byte("\x00asm\x01\x00\x00\x00"), 0o600)
-		reply.WriteString("{}\n")
-	}
-	os.Exit(0)
-}
-
-// facts tells what a restricted child can see, as phrases.
-func facts() string {
-	var found []string
-	tell := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
-	groups, _ := os.Getgroups()
-	tell("ids %d %d %v", os.Getuid(), os.Getgid(), groups)
-	tell("environment %v", os.Environ())
-	entries, err := os.ReadDir("/")
-	tell("root %v %v", entries, err)
-	interfaces, _ := net.Interfaces()
-	for _, i := range interfaces {
-		tell("interface %s up %v", i.Name, i.Flags&net.FlagUp != 0)
-	}
-	tell("pid %d", os.Getpid())
-	tell("setuid %v", syscall.Setuid(0))
-	tell("chroot %v", unix.Chroot("/"))
-	var limit unix.Rlimit
-	unix.Getrlimit(unix.RLIMIT_CORE, &limit)
-	tell("core %d", limit.Max)
-	unix.Getrlimit(unix.RLIMIT_CPU, &limit)
-	tell("cpu %d", limit.Max)
-	return strings.Join(found, "; ")
-}
 
 // loadMisbehaving has a child misbehave in the given way, and returns what Load
 // made of it.
@@ -122,7 +35,7 @@ func TestChildIsRestricted(t *testing.T) {
 	cfg.CompileTimeout = 10 * time.Second
 	err := loadMisbehaving(t, cfg, "facts")
 	want := `module "app.wasm" ids 65534 65534 []; environment []; root [] <nil>; interface lo up false; pid 1; ` +
-		`setuid operation not permitted; chroot operation not permitted; core 0; cpu 22` + invalid
+		`setuid operation not permitted; chroot operation not permitted; core 0; cpu 22; threads 4096; files 16` + invalid
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %v", err, want)
 	}
@@ -133,21 +46,32 @@ func TestMisbehavingChild(t *testing.T) {
 		is   func(error) bool
 		want string
 	}{
-		"segv":        {errdefs.IsInternal, `module "app.wasm" crashed the compiler (`},
-		"panic":       {errdefs.IsInternal, `module "app.wasm" crashed the compiler (exit status 2)`},
-		"garbage":     {errdefs.IsInternal, `module "app.wasm" could not be compiled: the answer is malformed`},
-		"nothing":     {errdefs.IsUnavailable, `no such file or directory`},
-		"symlink":     {errdefs.IsUnavailable, `too many levels of symbolic links`},
-		"fifo":        {errdefs.IsUnavailable, `the compiler's result is not a regular file`},
-		"large file":  {errdefs.IsInvalidArgument, `file too large`},
-		"allocate":    {errdefs.IsResourceExhausted, `module "app.wasm" needs more memory to compile than compile_memory (256 MiB): raise it in the engine's configuration, or make the module smaller`},
-		"hang":        {errdefs.IsResourceExhausted, `module "app.wasm" took longer to compile than compile_timeout (2s): raise it in the engine's configuration, or make the module smaller`},
-		"flood":       {errdefs.IsResourceExhausted, `took longer to compile than compile_timeout (2s)`},
-		"forged code": {errdefs.IsInternal, `was compiled but cannot be loaded: artefact has no compiled code`},
+		"segv":         {errdefs.IsInternal, `module "app.wasm" crashed the compiler (`},
+		"threads":      {errdefs.IsResourceExhausted, `module "app.wasm" needs more memory to compile than compile_memory`},
+		"open files":   {errdefs.IsInvalidArgument, `module "app.wasm" opened true files: too many open files`},
+		"many files":   {errdefs.IsInvalidArgument, `module "app.wasm" made 16 files: no space left on device`},
+		"full":         {errdefs.IsResourceExhausted, `module "app.wasm" compiles to more code than the compiler's files have room for (64 MiB each): make the module smaller`},
+		"other engine": {errdefs.IsUnavailable, `when the daemon started: restart the daemon`},
+		"panic":        {errdefs.IsInternal, `module "app.wasm" crashed the compiler (exit status 2)`},
+		"garbage":      {errdefs.IsInternal, `module "app.wasm" could not be compiled: the answer is malformed`},
+		"nothing":      {errdefs.IsUnavailable, `no such file or directory`},
+		"symlink":      {errdefs.IsUnavailable, `too many levels of symbolic links`},
+		"fifo":         {errdefs.IsUnavailable, `the compiler's result is not a regular file`},
+		"large file":   {errdefs.IsInvalidArgument, `module "app.wasm" wrote true bytes: file too large`},
+		"allocate":     {errdefs.IsResourceExhausted, `module "app.wasm" needs more memory to compile than compile_memory (256 MiB): raise it in the engine's configuration, or make the module smaller`},
+		"hang":         {errdefs.IsResourceExhausted, `module "app.wasm" took longer to compile than compile_timeout (2s): raise it in the engine's configuration, or make the module smaller`},
+		"flood":        {errdefs.IsResourceExhausted, `took longer to compile than compile_timeout (2s)`},
+		"other code":   {errdefs.IsInternal, `the compiler's result is not what it says that it loaded`},
+		"more code":    {errdefs.IsInternal, `the compiler's result is not what it says that it loaded`},
+		"less code":    {errdefs.IsInternal, `the compiler's result is not what it says that it loaded`},
+		"forged code":  {errdefs.IsInternal, `was compiled but cannot be loaded: artefact has no compiled code`},
 	} {
 		t.Run(how, func(t *testing.T) {
 			cfg := testConfig(t)
-			cfg.CompileTimeout, cfg.CompileMemory = 2*time.Second, 256<<20
+			cfg.CompileMemory = 256 << 20
+			if strings.Contains(c.want, "compile_timeout") {
+				cfg.CompileTimeout = 2 * time.Second
+			}
 			err := loadMisbehaving(t, cfg, how)
 			if err == nil || !c.is(err) || !strings.Contains(err.Error(), c.want) {
 				t.Error(err)
@@ -188,7 +112,7 @@ func TestCompilerLimits(t *testing.T) {
 			if !errdefs.IsResourceExhausted(err) || !strings.Contains(err.Error(), "compile_timeout") {
 				t.Error(err)
 			}
-			if took := time.Since(start); took > 5*time.Second {
+			if took := time.Since(start); took > patience.For(5*time.Second) {
 				t.Errorf("took %v", took)
 			}
 		}
@@ -205,6 +129,57 @@ func TestCompilerLimits(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// runOne runs one child with the given job, whose engine's limits are out of the
+// way.
+func runOne(t *testing.T, module []byte, r rules, change func(*job)) error {
+	t.Helper()
+	cfg := testConfig(t)
+	e, _ := newEngine(t, cfg)
+	img, err := seal(bytes.NewReader(module), cfg.MaxModuleSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer img.close()
+	scratch, err := newScratch(64 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer scratch.close()
+	j := job{Engine: wasmedge.GetVersion(), Rules: r, Bounds: cfg.bounds(), Memory: 1 << 30, CPUSeconds: 60, FileSize: 64 << 20}
+	change(&j)
+	_, err = e.runChild(t.Context(), img, scratch, j)
+	return err
+}
+
+func TestProcessorTimeIsLimited(t *testing.T) {
+	err := runOne(t, tiny(t), newRules([]Option{WithImport("test", "spin")}), func(j *job) { j.CPUSeconds = 1 })
+	if !errdefs.IsResourceExhausted(err) || !strings.Contains(err.Error(), "took more processor time to compile (1s) than compile_timeout (1m0s) allows") {
+		t.Error(err)
+	}
+}
+
+// What WasmEdge does not tell: the compiler's own files hit the limit.
+func TestOutputIsLimited(t *testing.T) {
+	module, err := os.ReadFile(cHello(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := 0
+	for size := int64(1 << 10); ; size += size / 4 {
+		err := runOne(t, module, rules{}, func(j *job) { j.FileSize = size })
+		if err == nil {
+			break
+		}
+		if !errdefs.IsResourceExhausted(err) || !strings.Contains(err.Error(), "compiles to more code than the compiler's files have room for") {
+			t.Fatalf("%d bytes: %v", size, err)
+		}
+		refused++
+	}
+	if refused < 5 {
+		t.Errorf("%d sizes were too small", refused)
+	}
 }
 
 // What the loader, the validator and LLVM make of deep nesting is a module or an

@@ -6,13 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/containerd/log"
-	"golang.org/x/sys/unix"
+	"github.com/second-state/WasmEdge-go/wasmedge"
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/engine/binary"
 )
@@ -25,6 +23,9 @@ const (
 	// room for instructions that are short in Wasm and long on the CPU.
 	codeRatio = 64
 	codeBase  = 64 << 20
+	// filesRatio is for the files that are there at the same time: the code as
+	// an object, linked, and copied twice.
+	filesRatio = 4
 	// maxCode keeps the code's length in the uint32 of WasmEdge's API.
 	maxCode = 4<<30 - 1<<20
 )
@@ -45,26 +46,29 @@ func (e *Engine) compileInChild(ctx context.Context, img *image, r rules) error 
 	case <-ctx.Done():
 		return errClosed
 	}
-	scratch, err := e.newScratch()
+	limit := min(codeRatio*img.size+codeBase, maxCode)
+	scratch, err := newScratch(min(filesRatio*limit, e.cfg.CompileMemory))
 	if err != nil {
 		return unavailable(err)
 	}
-	defer os.RemoveAll(scratch)
+	defer scratch.close()
 
 	started := time.Now()
-	limit := min(codeRatio*img.size+codeBase, maxCode)
-	if err := e.runChild(ctx, img, scratch, job{
+	h, err := e.runChild(ctx, img, scratch, job{
+		Engine: wasmedge.GetVersion(),
 		Rules:  r,
+		Bounds: e.cfg.bounds(),
 		Memory: e.cfg.CompileMemory,
 		// The linker has threads, so processor time may run ahead of the wall
 		// clock. This limit is for a child that outlives its parent's timer.
 		CPUSeconds: 2*uint64(e.cfg.CompileTimeout/time.Second) + 2,
 		FileSize:   limit,
-	}); err != nil {
+	})
+	if err != nil {
 		return err
 	}
-	if err := e.collect(scratch, img.key, limit); err != nil {
-		return unavailable(err)
+	if err := e.collect(scratch, img.key, h, limit); err != nil {
+		return err
 	}
 	log.G(ctx).WithField("module", img.digest).WithField("took", time.Since(started)).Debug("compiled module")
 	return nil
@@ -74,33 +78,23 @@ func unavailable(err error) error {
 	return fmt.Errorf("could not be compiled: %w: %w", err, errdefs.ErrUnavailable)
 }
 
-// newScratch makes a directory that belongs to the child.
-func (e *Engine) newScratch() (string, error) {
-	dir, err := os.MkdirTemp(e.cfg.Root, scratchPrefix)
+// collect moves the child's result into the cache.
+func (e *Engine) collect(scratch *scratch, k key, h header, limit int64) error {
+	f, err := scratch.open(outName)
 	if err != nil {
-		return "", err
-	}
-	if err := os.Chown(dir, nobody, nobody); err != nil {
-		os.RemoveAll(dir)
-		return "", err
-	}
-	return dir, nil
-}
-
-// collect moves the child's result into the cache. The child is gone, but may
-// have left anything under that name.
-func (e *Engine) collect(scratch string, k key, max int64) error {
-	f, err := os.OpenFile(filepath.Join(scratch, outName), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return err
+		return unavailable(err)
 	}
 	defer f.Close()
-	st, err := f.Stat()
+	if h.Size > uint64(limit) {
+		err = errOtherCode
+	} else {
+		err = e.cache.put(k, h, f)
+	}
+	if errors.Is(err, errOtherCode) {
+		return fmt.Errorf("could not be compiled: %w: %w", err, errdefs.ErrInternal)
+	}
 	if err != nil {
-		return err
+		return unavailable(err)
 	}
-	if !st.Mode().IsRegular() {
-		return errors.New("the compiler's result is not a regular file")
-	}
-	return e.cache.put(k, f, max)
+	return nil
 }

@@ -41,6 +41,12 @@ type Config struct {
 	// MaxModuleSize is the size in bytes of the largest file accepted, at most
 	// 1 GiB.
 	MaxModuleSize int64
+	// MaxFunctions, MaxTableEntries and MaxSegments are how many functions,
+	// entries of tables and of element segments, and segments of elements and
+	// data a module may have.
+	MaxFunctions    int
+	MaxTableEntries int
+	MaxSegments     int
 	// IdleTime is how long a module that nobody holds stays loaded; 0 unloads
 	// it at once.
 	IdleTime time.Duration
@@ -67,6 +73,12 @@ func (c *Config) validate() error {
 		return invalid("compile_memory", "positive", c.CompileMemory)
 	case c.MaxModuleSize <= 0 || c.MaxModuleSize > maxModuleSize:
 		return invalid("max_module_size", "between 1 and 1 GiB", c.MaxModuleSize)
+	case c.MaxFunctions <= 0:
+		return invalid("max_functions", "positive", c.MaxFunctions)
+	case c.MaxTableEntries <= 0:
+		return invalid("max_table_entries", "positive", c.MaxTableEntries)
+	case c.MaxSegments <= 0:
+		return invalid("max_segments", "positive", c.MaxSegments)
 	case c.IdleTime < 0:
 		return invalid("idle_time", "0 or more", c.IdleTime)
 	case c.MaxParallel < 0:

@@ -16,13 +16,16 @@ import (
 )
 
 func TestConfigErrorsNameTheKey(t *testing.T) {
-	good := Config{Root: "/r", CompileTimeout: 1, CompileMemory: 1, MaxModuleSize: 1}
+	good := Config{Root: "/r", CompileTimeout: 1, CompileMemory: 1, MaxModuleSize: 1, MaxFunctions: 1, MaxTableEntries: 1, MaxSegments: 1}
 	for key, change := range map[string]func(*Config){
-		"root":            func(c *Config) { c.Root = "relative" },
-		"compile_timeout": func(c *Config) { c.CompileTimeout = 0 },
-		"compile_memory":  func(c *Config) { c.CompileMemory = -1 },
-		"max_module_size": func(c *Config) { c.MaxModuleSize = 2 << 30 },
-		"max_parallel":    func(c *Config) { c.MaxParallel = -1 },
+		"root":              func(c *Config) { c.Root = "relative" },
+		"compile_timeout":   func(c *Config) { c.CompileTimeout = 0 },
+		"compile_memory":    func(c *Config) { c.CompileMemory = -1 },
+		"max_module_size":   func(c *Config) { c.MaxModuleSize = 2 << 30 },
+		"max_functions":     func(c *Config) { c.MaxFunctions = 0 },
+		"max_table_entries": func(c *Config) { c.MaxTableEntries = 0 },
+		"max_segments":      func(c *Config) { c.MaxSegments = -1 },
+		"max_parallel":      func(c *Config) { c.MaxParallel = -1 },
 	} {
 		c := good
 		change(&c)

@@ -13,6 +13,8 @@ import (
 
 	"github.com/containerd/containerd/v2/pkg/testutil"
 	"golang.org/x/sys/unix"
+
+	"github.com/containerd-wasm/containerd-wasm/test/patience"
 )
 
 // The test binary is re-executed as the compiler child.
@@ -28,10 +30,15 @@ func testConfig(t testing.TB) Config {
 	testutil.RequiresRoot(t) // compiler children give rights up
 	return Config{
 		Root:           filepath.Join(t.TempDir(), "engine"),
-		CompileTimeout: time.Minute,
+		CompileTimeout: patience.For(time.Minute),
 		CompileMemory:  2 << 30,
 		MaxModuleSize:  64 << 20,
-		MaxParallel:    2,
+
+		MaxFunctions:    100_000,
+		MaxTableEntries: 2_000_000,
+		MaxSegments:     200_000,
+
+		MaxParallel: 2,
 	}
 }
 
@@ -53,10 +60,8 @@ func newEngine(t testing.TB, cfg Config) (*Engine, *atomic.Int32) {
 		if err := e.Close(); err != nil {
 			t.Error(err)
 		}
-		for _, prefix := range []string{scratchPrefix, tempPrefix} {
-			if left, _ := filepath.Glob(filepath.Join(cfg.Root, prefix+"*")); len(left) > 0 {
-				t.Errorf("left behind: %v", left)
-			}
+		if left, _ := filepath.Glob(filepath.Join(cfg.Root, tempPrefix+"*")); len(left) > 0 {
+			t.Errorf("left behind: %v", left)
 		}
 		if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); err != unix.ECHILD {
 			t.Errorf("a child is left: %d, %v", pid, err)

@@ -29,6 +29,9 @@ func (m *Module) AST() *wasmedge.AST { return m.shared.ast }
 // Digest returns the sha256 of the module's bytes as they were loaded.
 func (m *Module) Digest() digest.Digest { return m.shared.digest }
 
+// Info tells how much the module has of what takes memory.
+func (m *Module) Info() Info { return m.shared.info }
+
 // Release gives the module up; once nobody has held it for Config.IdleTime, the
 // native code is unloaded. Further calls do nothing.
 func (m *Module) Release() {
@@ -48,8 +51,9 @@ type shared struct {
 	refs      int // the build counts as one; negative: unloaded
 	idleSince time.Time
 
-	ready chan struct{} // closed when ast or err is set
+	ready chan struct{} // closed when ast and info, or err, are set
 	ast   *wasmedge.AST
+	info  Info
 	err   error
 }
 
@@ -100,7 +104,7 @@ func (e *Engine) join(d digest.Digest, r rules, newSource func() (source, error)
 	e.modules[k] = s
 	e.builds.Go(func() {
 		defer src.close()
-		s.ast, s.err = e.build(s, r, src)
+		s.err = e.build(s, r, src)
 		e.finish(s)
 	})
 	return s, nil

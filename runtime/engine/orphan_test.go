@@ -20,30 +20,35 @@ func TestChildDiesWithItsParent(t *testing.T) {
 	if err := parent.Start(); err != nil {
 		t.Fatal(err)
 	}
-	var child []string
-	for deadline := time.Now().Add(10 * time.Second); len(child) == 0 && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		child = compileChildren(t, parent.Process.Pid)
+	var child string
+	eventually(t, "the child has its filter", func() bool {
+		children := compileChildren(t, parent.Process.Pid)
+		if len(children) != 1 {
+			return false
+		}
+		child = "/proc/" + children[0]
+		status, _ := os.ReadFile(child + "/status")
+		return strings.Contains(string(status), "\nSeccomp:\t2\n")
+	})
+	if score, err := os.ReadFile(child + "/oom_score_adj"); string(score) != "1000\n" {
+		t.Errorf("oom_score_adj %q, %v", score, err)
 	}
-	if len(child) != 1 {
-		t.Errorf("%d children, want 1", len(child))
-	}
-	time.Sleep(200 * time.Millisecond) // so that it has changed its user
 	parent.Process.Kill()
 	parent.Wait()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		gone := true
-		for _, pid := range child {
-			_, err := os.Stat("/proc/" + pid)
-			gone = gone && err != nil
-		}
-		if gone {
-			break
-		}
+	eventually(t, "the child is gone", func() bool {
+		_, err := os.Stat(child)
+		return err != nil
+	})
+	newEngine(t, cfg) // whose end checks that nothing of the child is left
+}
+
+func eventually(t *testing.T, what string, happened func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !happened(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("the child is still there")
+			t.Fatalf("not within 10 s: %s", what)
 		}
 	}
-	newEngine(t, cfg) // whose end checks that nothing of the child is left
 }
 
 const helperRoot = "ENGINE_TEST_HELPER_ROOT"

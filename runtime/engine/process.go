@@ -25,11 +25,11 @@ const maxStderr = 1 << 10 // bytes of what a child says that are logged
 // childCommand prepares the child. It dies with the thread that starts it, and
 // whatever it may have started dies with it, because it is its pid namespace's
 // first process.
-func childCommand(ctx context.Context, scratch string, arg string) *exec.Cmd {
+func childCommand(ctx context.Context, dir, arg string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "/proc/self/exe")
 	cmd.Args = []string{compileArg0, arg}
 	cmd.Env = []string{} // nil would be ours
-	cmd.Dir = scratch
+	cmd.Dir = dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Setpgid:    true,
 		Pdeathsig:  syscall.SIGKILL,
@@ -40,16 +40,16 @@ func childCommand(ctx context.Context, scratch string, arg string) *exec.Cmd {
 	return cmd
 }
 
-// runChild runs one child to its end and judges how it ended. nil: it says that
-// the code is in scratch.
-func (e *Engine) runChild(ctx context.Context, img *image, scratch string, j job) error {
+// runChild runs one child to its end and judges how it ended. It returns what
+// the child says of the code that it left in scratch.
+func (e *Engine) runChild(ctx context.Context, img *image, scratch *scratch, j job) (header, error) {
 	arg, err := json.Marshal(j)
 	if err != nil {
-		return unavailable(err)
+		return header{}, unavailable(err)
 	}
 	out, in, err := os.Pipe()
 	if err != nil {
-		return unavailable(err)
+		return header{}, unavailable(err)
 	}
 	defer out.Close()
 	defer in.Close()
@@ -57,7 +57,7 @@ func (e *Engine) runChild(ctx context.Context, img *image, scratch string, j job
 	timed, cancel := context.WithTimeout(ctx, e.cfg.CompileTimeout)
 	defer cancel()
 	stderr := &head{max: maxStderr}
-	cmd := childCommand(timed, scratch, string(arg))
+	cmd := childCommand(timed, scratch.path(), string(arg))
 	cmd.ExtraFiles = []*os.File{moduleFD - 3: img.file, answerFD - 3: in}
 	cmd.Stderr = stderr
 
@@ -74,64 +74,33 @@ func (e *Engine) runChild(ctx context.Context, img *image, scratch string, j job
 	})
 	switch {
 	case errdefs.IsUnavailable(err):
-		return err
+		return header{}, err
 	case ctx.Err() != nil:
-		return errClosed
+		return header{}, errClosed
 	case timed.Err() != nil:
-		return fmt.Errorf("took longer to compile than compile_timeout (%v): raise it in the engine's configuration, or make the module smaller: %w",
+		return header{}, fmt.Errorf("took longer to compile than compile_timeout (%v): raise it in the engine's configuration, or make the module smaller: %w",
 			e.cfg.CompileTimeout, errdefs.ErrResourceExhausted)
 	case err != nil:
 		log.G(ctx).WithError(err).WithField("module", img.digest).WithField("stderr", stderr.String()).Warn("compiler ended abnormally")
-		return e.crashed(err, cmd.ProcessState, stderr.String())
+		return header{}, e.explain(crash{err, cmd.ProcessState, stderr.String()}, scratch, j)
 	}
 	return judge(reply)
 }
 
-// judge turns the answer of a child that ended normally into an error.
-func judge(reply []byte) error {
+// judge reads the answer of a child that ended normally.
+func judge(reply []byte) (header, error) {
 	a, err := decodeAnswer(reply)
 	switch {
 	case err != nil:
-		return fmt.Errorf("could not be compiled: %w: %w", err, errdefs.ErrInternal)
+		return header{}, fmt.Errorf("could not be compiled: %w: %w", err, errdefs.ErrInternal)
 	case a.Failed != "":
-		return unavailable(errors.New(a.Failed))
+		return header{}, unavailable(errors.New(a.Failed))
 	case a.Refused != "":
-		return fmt.Errorf("%s: %w", a.Refused, errdefs.ErrInvalidArgument)
+		return header{}, fmt.Errorf("%s: %w", a.Refused, errdefs.ErrInvalidArgument)
+	case a.Exceeds != "":
+		return header{}, fmt.Errorf("%s: %w", a.Exceeds, errdefs.ErrResourceExhausted)
 	}
-	return nil
-}
-
-// outOfMemory are phrases with which the C++ library, LLVM, the kernel's errno,
-// Go's runtime and its race detector end for lack of memory.
-var outOfMemory = []string{"bad_alloc", "out of memory", "annot allocate memory", "failed to allocate", "errno=12"}
-
-// crashed explains a child that died. What it wrote to stderr only chooses
-// between explanations.
-func (e *Engine) crashed(err error, state *os.ProcessState, stderr string) error {
-	if e.lackedMemory(state, stderr) {
-		return fmt.Errorf("needs more memory to compile than compile_memory (%d MiB): raise it in the engine's configuration, or make the module smaller: %w",
-			e.cfg.CompileMemory>>20, errdefs.ErrResourceExhausted)
-	}
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signal() == syscall.SIGKILL {
-			return fmt.Errorf("could not be compiled: the compiler was killed; the host may be out of memory, or the module used up its processor time: %w",
-				errdefs.ErrResourceExhausted)
-		}
-	}
-	return fmt.Errorf("crashed the compiler (%w): build it with another compiler version or fewer WebAssembly features: %w", err, errdefs.ErrInternal)
-}
-
-// lackedMemory says whether a child that died says that it lacked memory, or
-// had come near its limit: not all code survives a failed allocation for long
-// enough to say so.
-func (e *Engine) lackedMemory(state *os.ProcessState, stderr string) bool {
-	for _, phrase := range outOfMemory {
-		if strings.Contains(stderr, phrase) {
-			return true
-		}
-	}
-	usage, ok := state.SysUsage().(*syscall.Rusage)
-	return ok && usage.Maxrss<<10 > e.cfg.CompileMemory/2 // from KiB
+	return *a.Loaded, nil
 }
 
 // onOwnThread calls f on a thread that nothing else ever uses. The thread has

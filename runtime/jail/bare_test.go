@@ -4,11 +4,19 @@ package jail
 
 import (
 	"encoding/binary"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
+
+	contrib "github.com/containerd/containerd/v2/contrib/seccomp"
+	"github.com/containerd/containerd/v2/pkg/oci"
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/containerd-wasm/containerd-wasm/runtime/cgroup"
+	"github.com/containerd-wasm/containerd-wasm/runtime/seccomp"
 )
 
 // bare runs a module of testdata again and again on threads with no jail
@@ -78,3 +86,63 @@ func paired(b *testing.B, module string, s *Spec) {
 // BenchmarkSpeed is a guest that computes, beside the same on a bare thread: what
 // makes a guest killable must cost it nothing.
 func BenchmarkSpeed(b *testing.B) { paired(b, "compute.wat", spec(b, "compute")) }
+
+// BenchmarkJail is a guest confined as a pod of Pod Security "restricted" with
+// limits is, beside the same on a bare thread: start to exit.
+func BenchmarkJail(b *testing.B) {
+	for _, bc := range []struct {
+		name string
+		full func(*testing.B, *Spec)
+	}{
+		{"own root and files", func(*testing.B, *Spec) {}},
+		{"all but mounts", restricted},
+		{"all", func(b *testing.B, s *Spec) {
+			restricted(b, s)
+			s.Mounts = fileMounts(b, 4)
+		}},
+	} {
+		b.Run(bc.name, func(b *testing.B) {
+			s := spec(b, "hello")
+			s.NewNetNS = false
+			bc.full(b, s)
+			paired(b, "hello.wat", s)
+		})
+	}
+}
+
+// restricted adds what CRI makes of such a pod.
+func restricted(b *testing.B, s *Spec) {
+	b.Helper()
+	defaults := oci.Spec{Process: &specs.Process{}, Linux: &specs.Linux{}}
+	profile, err := seccomp.Compile(contrib.DefaultProfile(&defaults))
+	if err != nil {
+		b.Fatal(err)
+	}
+	root := cgroup.Open(b.Context(), b.TempDir())
+	shares, quota := uint64(512), int64(50_000)
+	group, err := root.New(&specs.LinuxResources{CPU: &specs.LinuxCPU{Shares: &shares, Quota: &quota}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	pod, err := New(b.Context(), &Spec{NewNetNS: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		pod.Kill()
+		<-pod.Done()
+		if err := group.Delete(); err != nil {
+			b.Error(err)
+		}
+	})
+	s.NetNS = fmt.Sprintf("/proc/self/task/%d/ns/net", pod.TID())
+	s.Seccomp, s.Cgroup = profile, group.Join()
+	s.UID, s.GID, s.Groups, s.Umask = 1000, 1000, []uint32{2000}, 0o022
+	s.RootfsReadonly = true
+	s.Masked = []string{
+		"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+		"/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware",
+	}
+	s.Readonly = []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
+	s.MemoryLimit, s.InitialMemory, s.Overhead = 64<<20, PageSize, 128<<10
+}

@@ -10,6 +10,8 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <string.h>
+#include <wasmedge/wasmedge.h>
 
 // Ends guests. Linux never sends it, and it is not a real-time signal: those
 // queue, and a guest that did not run for a while would get a frame on its
@@ -162,8 +164,13 @@ int jail_hide(struct jail *j, int masks[2]);
 int jail_fail(struct jail *j, const char *step, const char *path);
 
 // wasi.c
-struct WasmEdge_ModuleInstanceContext;
-void jail_replace_functions(struct WasmEdge_ModuleInstanceContext *wasi);
+void jail_replace_functions(WasmEdge_ModuleInstanceContext *wasi);
+
+// A string for the engine that is not copied, so that there is nothing to delete.
+static inline WasmEdge_String jail_string(const char *s)
+{
+	return WasmEdge_StringWrap(s, (uint32_t)strlen(s));
+}
 
 // wasm.c
 struct jail_wasm;

@@ -11,7 +11,6 @@
 
 #include <string.h>
 #include <unistd.h>
-#include <wasmedge/wasmedge.h>
 
 static struct sigaction we_action[NSIG]; // WasmEdge's
 
@@ -66,18 +65,16 @@ static void *keepalive_thread(void *module)
 {
 	WasmEdge_ExecutorContext *executor = WasmEdge_ExecutorCreate(NULL, NULL);
 	WasmEdge_StoreContext *store = WasmEdge_StoreCreate();
-	WasmEdge_ModuleInstanceContext *host =
-		WasmEdge_ModuleInstanceCreate(WasmEdge_StringCreateByCString("env"));
+	WasmEdge_ModuleInstanceContext *host = WasmEdge_ModuleInstanceCreate(jail_string("env"));
 	WasmEdge_FunctionTypeContext *type = WasmEdge_FunctionTypeCreate(NULL, 0, NULL, 0);
-	WasmEdge_ModuleInstanceAddFunction(host, WasmEdge_StringCreateByCString("block"),
+	WasmEdge_ModuleInstanceAddFunction(host, jail_string("block"),
 		WasmEdge_FunctionInstanceCreate(type, keepalive_block, NULL, 0));
 	WasmEdge_ModuleInstanceContext *instance = NULL;
 	if (WasmEdge_ResultOK(WasmEdge_ExecutorRegisterImport(executor, store, host)) &&
 		WasmEdge_ResultOK(WasmEdge_ExecutorInstantiate(executor, &instance, store, module)))
 		WasmEdge_ExecutorInvoke(executor,
-			WasmEdge_ModuleInstanceFindFunction(
-				instance, WasmEdge_StringCreateByCString("go")),
-			NULL, 0, NULL, 0);
+			WasmEdge_ModuleInstanceFindFunction(instance, jail_string("go")), NULL, 0,
+			NULL, 0);
 	keepalive_up = -1;
 	jail_futex_wake(&keepalive_up);
 	return NULL;

@@ -154,7 +154,7 @@ static void on_step(int sig, siginfo_t *info, void *context)
 
 // on_syscall: the guest's seccomp profile ends who makes this call (TRAP, and the
 // KILL actions, which would end the daemon). The call fails, and the guest ends
-// when the host call returns.
+// when the host call returns: nothing in it may block until then.
 static void on_syscall(int sig, siginfo_t *info, void *context)
 {
 	struct jail *j = jail_self;
@@ -167,6 +167,7 @@ static void on_syscall(int sig, siginfo_t *info, void *context)
 	if (guest_may_run(j) && !j->fault) {
 		j->bad_call = info->si_syscall;
 		j->fault = JAIL_END_SYSCALL;
+		jail_seccomp_end();
 		jail_deliver(j, info, context);
 	}
 	errno = err;

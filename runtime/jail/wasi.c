@@ -6,7 +6,6 @@
 #include "internal.h"
 
 #include <sys/random.h>
-#include <wasmedge/wasmedge.h>
 
 enum { // errno of WASI preview 1
 	WASI_SUCCESS = 0,
@@ -62,8 +61,8 @@ static void replace(WasmEdge_ModuleInstanceContext *wasi, const char *name, uint
 	for (int i = 0; i < MAX_PARAMS; i++)
 		params[i] = i32;
 	WasmEdge_FunctionTypeContext *type = WasmEdge_FunctionTypeCreate(params, n_params, &i32, 1);
-	WasmEdge_ModuleInstanceAddFunction(wasi, WasmEdge_StringCreateByCString(name),
-		WasmEdge_FunctionInstanceCreate(type, function, NULL, 0));
+	WasmEdge_ModuleInstanceAddFunction(
+		wasi, jail_string(name), WasmEdge_FunctionInstanceCreate(type, function, NULL, 0));
 	WasmEdge_FunctionTypeDelete(type);
 }
 

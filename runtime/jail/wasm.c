@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <wasmedge/wasmedge.h>
 
 struct jail_wasm {
 	WasmEdge_ConfigureContext *config;
@@ -136,8 +135,8 @@ static WasmEdge_Result call(struct jail_wasm *w, const WasmEdge_FunctionInstance
 static WasmEdge_Result run_guest_code(
 	struct jail_wasm *w, const WasmEdge_FunctionInstanceContext *entry)
 {
-	const WasmEdge_FunctionInstanceContext *start = WasmEdge_ModuleInstanceFindFunction(
-		w->instance, WasmEdge_StringCreateByCString(JAIL_START_EXPORT));
+	const WasmEdge_FunctionInstanceContext *start =
+		WasmEdge_ModuleInstanceFindFunction(w->instance, jail_string(JAIL_START_EXPORT));
 	if (start != NULL) {
 		WasmEdge_Result r = call(w, start);
 		if (r.Code != 0) // also proc_exit
@@ -158,8 +157,8 @@ static const WasmEdge_FunctionInstanceContext *instantiate(struct jail *j, struc
 		say(j, JAIL_END_INIT, "no memory for an instance of the module");
 		return NULL;
 	}
-	const WasmEdge_FunctionInstanceContext *entry = WasmEdge_ModuleInstanceFindFunction(
-		w->instance, WasmEdge_StringCreateByCString(j->spec->entry));
+	const WasmEdge_FunctionInstanceContext *entry =
+		WasmEdge_ModuleInstanceFindFunction(w->instance, jail_string(j->spec->entry));
 	if (entry == NULL) {
 		j->result.ending = JAIL_END_INIT;
 		snprintf(j->result.message, sizeof(j->result.message),

@@ -21,6 +21,7 @@ import (
 	criapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/containerd-wasm/containerd-wasm/test/images"
+	"github.com/containerd-wasm/containerd-wasm/test/patience"
 )
 
 // connect makes the clients, and waits until CRI, which starts last, answers.
@@ -150,7 +151,7 @@ func (d *Daemon) waitForCRI(t testing.TB, ref string) {
 
 // Patience is how long tests wait for what should happen at once; only a machine
 // in trouble needs as much.
-const Patience = 30 * time.Second
+var Patience = patience.For(30 * time.Second)
 
 // Eventually calls f until it returns nil, and fails the test with its last error
 // if it never does.

@@ -11,11 +11,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/containerd-wasm/containerd-wasm/test/patience"
 )
 
 // ctrTimeout ends a command that hangs, long before go test ends everything: the
 // largest module that tests run takes 20 s to compile.
-const ctrTimeout = 1 * time.Minute
+var ctrTimeout = patience.For(1 * time.Minute)
 
 // Output is what a command wrote and returned.
 type Output struct {

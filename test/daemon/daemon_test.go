@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,11 +30,15 @@ func TestResourcesShowWhatIsLeft(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	left := d.Resources(t).Without(before)
 	for _, want := range []string{"mount " + mountPoint, "process ", "file " + mountPoint} {
-		if !slices.ContainsFunc(left, func(line string) bool { return strings.HasPrefix(line, want) }) {
-			t.Errorf("no %q among %q", want, left)
-		}
+		// A process has no environment until the kernel is done with starting it.
+		Eventually(t, "resources", func() error {
+			left := d.Resources(t).Without(before)
+			if !slices.ContainsFunc(left, func(line string) bool { return strings.HasPrefix(line, want) }) {
+				return fmt.Errorf("no %q among %q", want, left)
+			}
+			return nil
+		})
 	}
 	// Close has to remove them, and to be able to do so twice.
 	for range 2 {

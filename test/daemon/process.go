@@ -15,16 +15,18 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/containerd-wasm/containerd-wasm/test/patience"
 )
 
-const (
-	// What a busy machine with two CPUs may need.
-	startTimeout = 60 * time.Second
-	stopTimeout  = 30 * time.Second
+// marker is in the environment of the daemon, and of everything that it starts but
+// containers.
+const marker = "CONTAINERD_WASM_TEST="
 
-	// marker is in the environment of the daemon, and of everything that it starts
-	// but containers.
-	marker = "CONTAINERD_WASM_TEST="
+// What a busy machine with two CPUs may need.
+var (
+	startTimeout = patience.For(60 * time.Second)
+	stopTimeout  = patience.For(30 * time.Second)
 )
 
 // process is one run of the daemon.

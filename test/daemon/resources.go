@@ -21,6 +21,7 @@ import (
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/cgroup"
+	"github.com/containerd-wasm/containerd-wasm/test/patience"
 )
 
 // Resources are what a daemon, dead or alive, holds on the machine, one readable
@@ -29,7 +30,7 @@ type Resources []string
 
 // LeakPatience is how long something may outlast its use: garbage collection and
 // the ends of processes are not waited for by those who cause them.
-const LeakPatience = 10 * time.Second
+var LeakPatience = patience.For(10 * time.Second)
 
 // Resources lists mounts, processes, pods' cgroups, guests in cgroups, network links,
 // addresses, files below the state directory; and of a daemon that runs also its

@@ -53,9 +53,9 @@ func TestKilledDaemonLeavesNoTasks(t *testing.T) {
 }
 
 // startDetached starts a container that the test does not clean up.
-func startDetached(t *testing.T, d *daemon.Daemon, image, id string) {
+func startDetached(t *testing.T, d *daemon.Daemon, image, id string, flags ...string) {
 	t.Helper()
-	args := append(d.RunArgs("--detach", "--null-io"), images.Wasm(image).Ref, id)
+	args := append(d.RunArgs(append(flags, "--detach", "--null-io")...), images.Wasm(image).Ref, id)
 	args = slices.DeleteFunc(args, func(a string) bool { return a == "--rm" }) // not with --detach
 	if out := d.Ctr(t, args...); out.Code != 0 {
 		t.Fatalf("starting %s: %s", id, out.Stderr)

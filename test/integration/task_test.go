@@ -24,11 +24,12 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/containerd-wasm/containerd-wasm/test/daemon"
+	"github.com/containerd-wasm/containerd-wasm/test/patience"
 )
 
 // What a guest that is to die must not exceed. It takes milliseconds; package bench
 // measures them.
-const killLimit = 2 * time.Second
+var killLimit = patience.For(2 * time.Second)
 
 func TestKill(t *testing.T) {
 	for name, tc := range map[string]struct {

@@ -12,45 +12,9 @@ import (
 
 const header = "\x00asm\x01\x00\x00\x00"
 
-// seeds are modules, good and bad, for the fuzz targets.
-var seeds = []string{
-	"", "\x00asm", header, header + "\x00", header + "\x00\x00", header + "\x00\x01\x00",
-	header + "\x00\x09\x08wasmedge", header + "\x00\x8a\x80\x80\x80\x00\x08wasmedge\x01",
-	header + "\x01\x04\x01\x60\x00\x00\x02\x0b\x01\x03env\x03foo\x00\x00",
-	header + "\x01\x04\x01\x60\x00\x00\x00\x09\x08wasmedge\x03\x02\x01\x00\x00\x0a\x08wasmedge!",
-	header + "\x02\xff\xff\xff\xff\x7f", header + "\x02\x04\x01\x00\x00\x02",
-}
-
 func custom(name string, content []byte) []byte {
 	body := slices.Concat([]byte{byte(len(name))}, []byte(name), content)
 	return append(stdbinary.AppendUvarint([]byte{SectionCustom}, uint64(len(body))), body...)
-}
-
-func TestStrip(t *testing.T) {
-	types, funcs := []byte("\x01\x04\x01\x60\x00\x00"), []byte("\x03\x02\x01\x00")
-	aot, producers := custom("wasmedge", []byte("code")), custom("producers", nil)
-	for name, c := range map[string]struct{ parts, want [][]byte }{
-		"none":      {[][]byte{types, producers, funcs}, [][]byte{types, producers, funcs}},
-		"first":     {[][]byte{aot, types, funcs}, [][]byte{types, funcs}},
-		"middle":    {[][]byte{types, aot, funcs, producers}, [][]byte{types, funcs, producers}},
-		"last":      {[][]byte{types, funcs, aot}, [][]byte{types, funcs}},
-		"all":       {[][]byte{aot, aot}, nil},
-		"not quite": {[][]byte{custom("wasmedge2", nil), custom("Wasmedge", nil)}, [][]byte{custom("wasmedge2", nil), custom("Wasmedge", nil)}},
-		"inside":    {[][]byte{custom("x", aot)}, [][]byte{custom("x", aot)}},
-	} {
-		module := append([]byte(header), bytes.Join(c.parts, nil)...)
-		before := bytes.Clone(module)
-		got, err := Strip(module, "wasmedge")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if want := append([]byte(header), bytes.Join(c.want, nil)...); !bytes.Equal(got, want) {
-			t.Errorf("%s: got %x, want %x", name, got, want)
-		}
-		if !bytes.Equal(module, before) {
-			t.Errorf("%s: the input was changed", name)
-		}
-	}
 }
 
 func TestImportsAndProbe(t *testing.T) {
@@ -122,72 +86,4 @@ func TestCheckCompiled(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", name, err, c.want)
 		}
 	}
-}
-
-// The sections are the module, whole and in order; and nothing that Strip
-// leaves has the name that it was to remove.
-func FuzzSections(f *testing.F) {
-	for _, s := range seeds {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, module []byte) {
-		joined := bytes.Clone(module[:min(len(module), HeaderSize)])
-		var failed error
-		for s, err := range Sections(module) {
-			if failed = err; err == nil {
-				joined = append(joined, s.Raw...)
-			}
-		}
-		if !bytes.HasPrefix(module, joined) || failed == nil && len(joined) != len(module) {
-			t.Errorf("sections %x of %x", joined, module)
-		}
-		stripped, err := Strip(module, CompiledSection)
-		if (err == nil) != (failed == nil) {
-			t.Fatalf("Strip %v, Sections %v", err, failed)
-		}
-		if err != nil {
-			return
-		}
-		for s, err := range Sections(stripped) {
-			if err != nil || s.ID == SectionCustom && s.Name == CompiledSection {
-				t.Errorf("after Strip: %q, %v", s.Name, err)
-			}
-		}
-	})
-}
-
-func FuzzImports(f *testing.F) {
-	for _, s := range seeds {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, module []byte) {
-		for imp, err := range Imports(module) {
-			if err != nil {
-				return
-			}
-			probe, err := Probe(module, imp)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for got, err := range Imports(probe) {
-				if err != nil || got != imp {
-					t.Errorf("probe of %v imports %v, %v", imp, got, err)
-				}
-			}
-		}
-	})
-}
-
-func FuzzCheckCompiled(f *testing.F) {
-	for _, s := range seeds {
-		f.Add([]byte(s))
-	}
-	f.Add(artefact(1, 1, [3]uint64{2, 0, 100}, [3]uint64{segmentText, 4096, 100}))
-	f.Fuzz(func(t *testing.T, module []byte) {
-		if CheckCompiled(module) == nil {
-			if stripped, err := Strip(module, CompiledSection); err != nil || !bytes.HasPrefix(module, stripped) || len(stripped) == len(module) {
-				t.Errorf("accepted %x: %v", module, err)
-			}
-		}
-	})
 }

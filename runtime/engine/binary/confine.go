@@ -5,7 +5,6 @@ package binary
 import (
 	"encoding/binary"
 	"fmt"
-	"slices"
 )
 
 // Section ids that Confine rewrites.
@@ -24,16 +23,22 @@ const StartExport = "containerd-wasm.start"
 const (
 	maxTables       = 16
 	maxTableEntries = 1_000_000
+	// maxTableGrowth is for tables without a maximum. Few programs let one grow,
+	// and many do not say so.
+	maxTableGrowth = 1 << 16
 )
 
-// Confine returns the module changed in two ways:
+// Confine returns the module changed in three ways:
+//
+// It has no custom section any more. They do nothing for a guest, native code
+// that an image brings is in one, and the loader would keep a copy of each.
 //
 // Its start function becomes an export, StartExport: instantiation then runs no
 // guest code.
 //
-// Each of its tables gets a maximum of a million entries, or keeps a lower one:
-// table.grow fails beyond it. More than 16 tables, or one that starts larger,
-// is an error.
+// Each of its tables has a maximum, beyond which table.grow fails: its own, or
+// 65,536 entries more than it starts with, and at most a million. More than 16
+// tables, or one that starts larger, is an error.
 //
 // Errors are phrases without a subject.
 func Confine(module []byte) ([]byte, error) {
@@ -65,7 +70,7 @@ func Confine(module []byte) ([]byte, error) {
 				return nil, err
 			}
 			out = appendSection(out, sectionExport, content)
-		case s.ID == sectionStart:
+		case s.ID == sectionStart, s.ID == SectionCustom:
 		default:
 			out = append(out, s.Raw...)
 		}
@@ -136,39 +141,20 @@ func boundTables(content []byte) ([]byte, error) {
 	return out, nil
 }
 
-// boundTable copies a table type: a reference type, and limits without (0) or
-// with (1) a maximum.
+// boundTable copies a table type.
 func boundTable(out []byte, r *reader) ([]byte, error) {
-	before := r.b
-	err := r.valueType()
-	reference := before[:len(before)-len(r.b)]
-	if err == nil && len(reference) > 0 && !slices.Contains([]byte{0x70, 0x6f, 0x63, 0x64}, reference[0]) {
-		err = errTableType
-	}
-	var flags byte
-	if err == nil {
-		flags, err = r.byte()
-	}
-	var minimum, maximum uint32
-	if err == nil {
-		minimum, err = r.uint32()
-	}
-	maximum = maxTableEntries
-	if err == nil && flags == 1 {
-		maximum, err = r.uint32()
-	}
+	reference, l, err := r.tableType()
 	switch {
-	case err == nil && flags > 1:
-		err = errTableType
-		fallthrough
 	case err != nil:
 		return nil, fmt.Errorf("is malformed: a table: %w", err)
-	case minimum > maxTableEntries:
-		return nil, fmt.Errorf("has a table of %d entries, more than %d", minimum, maxTableEntries)
-	case maximum < minimum:
-		return nil, fmt.Errorf("is malformed: a table's maximum is below its minimum")
+	case l.min > maxTableEntries:
+		return nil, fmt.Errorf("has a table of %d entries, more than %d", l.min, maxTableEntries)
 	}
-	out = append(append(out, reference...), 1)
-	out = binary.AppendUvarint(out, uint64(minimum))
-	return binary.AppendUvarint(out, uint64(min(maximum, maxTableEntries))), nil
+	if l.max == noMaximum {
+		l.max = l.min + maxTableGrowth
+	}
+	const withMaximum = 1
+	out = append(append(out, reference...), withMaximum)
+	out = binary.AppendUvarint(out, uint64(l.min))
+	return binary.AppendUvarint(out, uint64(min(l.max, maxTableEntries))), nil
 }

@@ -46,7 +46,8 @@ func TestConfine(t *testing.T) {
 		{"a start function and other exports", `(module (func $s) (func (export "_start")) (start $s) (memory 1))`, `(export "containerd-wasm.start" (func 0))`, "(start"},
 		{"a start function and no export", `(module (func) (func $s) (start $s))`, `(export "containerd-wasm.start" (func 1))`, "(start"},
 		{"no start function", `(module (func (export "_start")))`, `(export "_start" (func 0))`, "containerd-wasm"},
-		{"a table without a maximum", `(module (table 3 funcref))`, `(table (;0;) 3 1000000 funcref)`, ""},
+		{"a table without a maximum", `(module (table 3 funcref))`, `(table (;0;) 3 65539 funcref)`, ""},
+		{"a large table without a maximum", `(module (table 999999 funcref))`, `(table (;0;) 999999 1000000 funcref)`, ""},
 		{"a low maximum", `(module (table 3 5 externref))`, `(table (;0;) 3 5 externref)`, ""},
 		{"a high maximum", `(module (table 3 4000000000 funcref))`, `(table (;0;) 3 1000000 funcref)`, ""},
 	} {
@@ -71,7 +72,7 @@ func TestConfineRefuses(t *testing.T) {
 		{"a large table", assemble(t, `(module (table 1000001 funcref))`), "has a table of 1000001 entries, more than 1000000"},
 		{"many tables", assemble(t, "(module "+strings.Repeat("(table 1 funcref)", 17)+")"), "has 17 tables, more than 16"},
 		{"a table that ends early", []byte("\x00asm\x01\x00\x00\x00\x04\x03\x01\x70\x00"), "is malformed: a table"},
-		{"limits of no kind", []byte("\x00asm\x01\x00\x00\x00\x04\x04\x01\x70\x07\x00"), "is malformed: a table: its type"},
+		{"limits of no kind", []byte("\x00asm\x01\x00\x00\x00\x04\x04\x01\x70\x07\x00"), "is malformed: a table: a kind"},
 		{"an empty start section", []byte("\x00asm\x01\x00\x00\x00\x08\x00"), "is malformed: its start section"},
 		{"two start sections", []byte("\x00asm\x01\x00\x00\x00\x08\x01\x00\x08\x01\x00"), "is malformed: it has two start sections"},
 	} {
@@ -79,20 +80,4 @@ func TestConfineRefuses(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", tc.desc, err, tc.want)
 		}
 	}
-}
-
-func FuzzConfine(f *testing.F) {
-	f.Add([]byte("\x00asm\x01\x00\x00\x00\x04\x04\x01\x70\x00\x01"))
-	f.Add([]byte("\x00asm\x01\x00\x00\x00\x07\x01\x00\x08\x01\x00"))
-	f.Fuzz(func(t *testing.T, module []byte) {
-		out, err := Confine(module)
-		if err != nil {
-			return
-		}
-		// Once is enough: what is confined stays as it is.
-		again, err := Confine(out)
-		if err != nil || string(again) != string(out) {
-			t.Errorf("%q became %q, and then %q, %v", module, out, again, err)
-		}
-	})
 }

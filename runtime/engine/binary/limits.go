@@ -71,18 +71,3 @@ func checkFunction(r *reader) error {
 	}
 	return nil
 }
-
-// valueType skips a value type: one byte, or a typed reference (0x63, 0x64)
-// and its heap type, a signed LEB128 integer of 33 bits.
-func (r *reader) valueType() error {
-	c, err := r.byte()
-	if err != nil || c != 0x63 && c != 0x64 {
-		return err
-	}
-	for range 5 {
-		if c, err = r.byte(); err != nil || c&0x80 == 0 {
-			return err
-		}
-	}
-	return errInteger
-}

@@ -50,9 +50,3 @@ func TestCheckFunctions(t *testing.T) {
 		}
 	}
 }
-
-func FuzzCheckFunctions(f *testing.F) {
-	f.Add(code([]byte{0, 0x0b}))
-	f.Add(code([]byte{1, 2, 0x63, 0x80, 0x01, 0x0b}))
-	f.Fuzz(func(_ *testing.T, module []byte) { _ = CheckFunctions(module) })
-}

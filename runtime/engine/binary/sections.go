@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"math"
+	"unicode/utf8"
 )
 
 // Section ids, from the core specification and the exception-handling proposal.
@@ -67,104 +67,9 @@ func readSection(b []byte) (Section, error) {
 	if err != nil {
 		return Section{}, fmt.Errorf("has a bad name: %w", err)
 	}
+	if !utf8.Valid(name) {
+		return Section{}, errors.New("has a name that is not UTF-8")
+	}
 	s.Name, s.Content = string(name), r.b
 	return s, nil
-}
-
-// Strip returns the module without its custom sections of the given name: the
-// same slice if it has none, a copy otherwise.
-func Strip(module []byte, name string) ([]byte, error) {
-	var kept []byte // nil until the first section is dropped
-	offset := HeaderSize
-	for s, err := range Sections(module) {
-		switch {
-		case err != nil:
-			return nil, err
-		case s.ID == SectionCustom && s.Name == name:
-			if kept == nil {
-				kept = append(make([]byte, 0, len(module)), module[:offset]...)
-			}
-		case kept != nil:
-			kept = append(kept, s.Raw...)
-		}
-		offset += len(s.Raw)
-	}
-	if kept == nil {
-		return module, nil
-	}
-	return kept, nil
-}
-
-var (
-	errEnd     = errors.New("more bytes are needed than are left")
-	errInteger = errors.New("an integer is too long")
-
-	errTrailing  = errors.New("there are bytes after the last one")
-	errTableType = errors.New("its type is not one of the specification")
-)
-
-// reader decodes the format's primitives from the front of b.
-type reader struct{ b []byte }
-
-func (r *reader) byte() (byte, error) {
-	if len(r.b) == 0 {
-		return 0, errEnd
-	}
-	c := r.b[0]
-	r.b = r.b[1:]
-	return c, nil
-}
-
-// uint reads an unsigned LEB128 integer of at most size bits. Redundant zero
-// groups are legal as long as the encoding has no more groups than size needs.
-func (r *reader) uint(size int) (uint64, error) {
-	var v uint64
-	for shift := 0; shift < size; shift += 7 {
-		c, err := r.byte()
-		if err != nil {
-			return 0, err
-		}
-		if left := size - shift; left < 7 && c&0x7f>>left != 0 {
-			return 0, errInteger
-		}
-		v |= uint64(c&0x7f) << shift
-		if c&0x80 == 0 {
-			return v, nil
-		}
-	}
-	return 0, errInteger
-}
-
-func (r *reader) uint32() (uint32, error) {
-	v, err := r.uint(32)
-	return uint32(v), err
-}
-
-func (r *reader) uint64() (uint64, error) { return r.uint(64) }
-
-// count reads the length of a vector whose elements take at least one byte
-// each, so that a caller may allocate by it.
-func (r *reader) count() (int, error) {
-	n, err := r.uint64()
-	if err != nil {
-		return 0, err
-	}
-	if n > uint64(len(r.b)) || n > math.MaxInt32 {
-		return 0, errEnd
-	}
-	return int(n), nil
-}
-
-// vector reads a length-prefixed run of bytes.
-func (r *reader) vector() ([]byte, error) {
-	n, err := r.uint32()
-	if err != nil {
-		return nil, err
-	}
-	if uint64(n) > uint64(len(r.b)) {
-		return nil, errEnd
-	}
-	v := r.b[:n:n]
-	r.b = r.b[n:]
-	return v, nil
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command mkimage writes archives of the test images, all or those named, or of one
-// image made of the files given:
+// image made of the files given; or only the programs in the test images:
 //
 //	mkimage [-o DIR] [NAME...]
+//	mkimage [-o DIR] -programs [NAME...]
 //	mkimage [-o DIR] -ref REF -file /PATH=FILE [-file ...] [-platform OS/ARCH] [-- ENTRYPOINT...]
 package main
 
@@ -35,21 +36,54 @@ func run(ctx context.Context) error {
 	ref := flag.String("ref", "", "the name of an image to make of files")
 	platform := flag.String("platform", images.Host().String(), "the platform of an image made of files")
 	flag.Var(&files, "file", "/PATH=FILE, a file to put into the image; the first is its entrypoint")
+	programs := flag.Bool("programs", false, "write programs, not images")
 	flag.Parse()
-	if *ref == "" {
+	switch {
+	case *programs:
+		return compile(ctx, *dir, flag.Args())
+	case *ref == "":
 		return build(ctx, *dir, flag.Args())
 	}
 	return pack(*dir, *ref, *platform, files, flag.Args())
 }
 
-// build writes the images with the given names, or all.
-func build(ctx context.Context, dir string, names []string) error {
+// named returns the specs with the given names, or all.
+func named(names []string) ([]images.Spec, error) {
 	specs := images.All()
 	if len(names) > 0 {
 		specs = slices.DeleteFunc(specs, func(s images.Spec) bool { return !slices.Contains(names, s.Name) })
 		if len(specs) != len(names) {
-			return fmt.Errorf("no such image among %q", names)
+			return nil, fmt.Errorf("no such image among %q", names)
 		}
+	}
+	return specs, nil
+}
+
+// compile writes programs, for images.Programs.
+func compile(ctx context.Context, dir string, names []string) error {
+	specs, err := named(names)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for _, spec := range specs {
+		program, err := images.Compile(ctx, spec)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, spec.Name), program, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func build(ctx context.Context, dir string, names []string) error {
+	specs, err := named(names)
+	if err != nil {
+		return err
 	}
 	paths, err := images.Build(ctx, dir, specs...)
 	for i, path := range paths {
