@@ -146,8 +146,9 @@ func (c *Container) unread(id string) (cio.IO, error) {
 	return cio.NewDirectIO(c.Ctx, set)
 }
 
-// Wait returns the exit code of the task when it has ended, or an error when it
-// does not within Patience.
+// Wait returns the exit code of the task when it has ended and all of its output is
+// here, or an error when that is not within Patience. (Deleting a task ends the
+// reading of its output, wherever it is.)
 func (c *Container) Wait() (int, error) {
 	ctx, cancel := context.WithTimeout(c.Ctx, Patience)
 	defer cancel()
@@ -159,11 +160,20 @@ func (c *Container) Wait() (int, error) {
 	if err := status.Error(); err != nil {
 		return 0, fmt.Errorf("waiting for the end of task %s: %w", c.ID(), err)
 	}
-	return int(status.ExitCode()), nil
+	read := make(chan struct{})
+	go func() {
+		c.Task.IO().Wait()
+		close(read)
+	}()
+	select {
+	case <-read:
+		return int(status.ExitCode()), nil
+	case <-ctx.Done():
+		return 0, fmt.Errorf("task %s has ended, and its output has not", c.ID())
+	}
 }
 
-// DeleteTask removes the task, which is killed if it runs, and waits until all of
-// its output is here.
+// DeleteTask removes the task, which is killed if it runs.
 func (c *Container) DeleteTask() error {
 	if c.Task == nil {
 		return nil

@@ -73,6 +73,10 @@ func (g *guest) image(ctx context.Context, d *daemon.Daemon) (string, error) {
 	return g.ref, g.err
 }
 
+// loading is for one at a time: the daemon's imports wait for each other as well, and
+// longer.
+var loading sync.Mutex
+
 func (g *guest) load(ctx context.Context, d *daemon.Daemon) error {
 	module, err := g.module(ctx)
 	if err != nil {
@@ -93,6 +97,8 @@ func (g *guest) load(ctx context.Context, d *daemon.Daemon) error {
 	if err := images.Archive(archive, g.ref, img); err != nil {
 		return err
 	}
+	loading.Lock()
+	defer loading.Unlock()
 	return d.Load(namespaces.WithNamespace(ctx, d.Name), archive, g.ref)
 }
 

@@ -3,6 +3,7 @@
 package hostile
 
 import (
+	"context"
 	"sync"
 	"testing"
 
@@ -36,6 +37,17 @@ func TestOneByOne(t *testing.T) {
 // TestTogether runs all guests at once, but for those that need too much of the
 // machine for that.
 func TestTogether(t *testing.T) {
+	together(t, (*suite).run)
+}
+
+// TestKilledAtAnyMoment runs all guests at once, and kills each some milliseconds after
+// its start, wherever it is.
+func TestKilledAtAnyMoment(t *testing.T) {
+	together(t, (*suite).runKilled)
+}
+
+// together calls run for all guests beside the neighbour, so many at a time.
+func together(t *testing.T, run func(*suite, context.Context, *guest) error) {
 	const atOnce = 16
 	_, s, n := prepare(t)
 	guests, err := all()
@@ -51,7 +63,7 @@ func TestTogether(t *testing.T) {
 		wg.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			if err := s.run(t.Context(), g); err != nil {
+			if err := run(s, t.Context(), g); err != nil {
 				t.Errorf("%s: %v", g.name, err)
 			}
 		})

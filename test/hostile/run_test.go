@@ -6,12 +6,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"time"
 
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/pkg/oci"
+	"github.com/containerd/errdefs"
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"github.com/containerd-wasm/containerd-wasm/test/daemon"
 )
@@ -28,7 +31,17 @@ type run struct {
 }
 
 // run runs the guest, and returns everything that did not go as its header says.
-func (s *suite) run(ctx context.Context, g *guest) (err error) {
+func (s *suite) run(ctx context.Context, g *guest) error {
+	return s.with(ctx, g, (*run).live)
+}
+
+// runKilled runs the guest, kills it soon, and returns what is left of it.
+func (s *suite) runKilled(ctx context.Context, g *guest) error {
+	return s.with(ctx, g, (*run).liveShortly)
+}
+
+// with makes a container of the guest, lets it live, and removes it.
+func (s *suite) with(ctx context.Context, g *guest, live func(*run) error) (err error) {
 	ref, err := g.image(ctx, s.daemon)
 	if err != nil {
 		return err
@@ -46,7 +59,7 @@ func (s *suite) run(ctx context.Context, g *guest) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := r.live(); err != nil {
+	if err := live(r); err != nil {
 		return fmt.Errorf("%w\nstdout: %.1000q\nstderr: %.1000q", err, r.Stdout.String(), r.Stderr.String())
 	}
 	return r.checkSurroundings()
@@ -181,6 +194,23 @@ func (r *run) kill() error {
 		return fmt.Errorf("killing: %w", err)
 	}
 	return nil
+}
+
+// liveShortly ends the guest at a moment that nobody has chosen.
+func (r *run) liveShortly() error {
+	const longest = 40 * time.Millisecond
+	if err := r.CreateTask(); err != nil {
+		return expectError("create", r.guest.header.end, endCreate, err)
+	}
+	if err := r.Task.Start(r.Ctx); err != nil {
+		return expectError("start", r.guest.header.end, endStart, err)
+	}
+	time.Sleep(rand.N(longest))
+	if err := r.Task.Kill(r.Ctx, unix.SIGKILL); err != nil && !errdefs.IsNotFound(err) {
+		return fmt.Errorf("killing: %w", err)
+	}
+	_, err := r.Wait()
+	return err
 }
 
 // finish waits for the end of the guest and looks at what it left.

@@ -94,7 +94,7 @@ func TestTamperedCode(t *testing.T) {
 				t.Fatal(err)
 			}
 			if err := s.run(t.Context(), target); err != nil {
-				t.Error(err)
+				t.Fatal(err)
 			}
 			s.checkDaemon(t)
 			// What was wrong is made good.

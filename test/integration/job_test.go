@@ -77,7 +77,7 @@ func run(t testing.TB, d *daemon.Daemon, j job) daemon.Output {
 	t.Helper()
 	b := start(t, d, j)
 	code := b.wait(t)
-	b.remove(t) // waits until all output is here
+	b.remove(t)
 	return daemon.Output{Stdout: b.Stdout.String(), Stderr: b.Stderr.String(), Code: code}
 }
 
