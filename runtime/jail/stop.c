@@ -106,11 +106,11 @@ static void take_away(struct jail *j)
 {
 	if (j->phase < PHASE_GUEST)
 		return;
-	if (j->kills == 0)
+	int n = j->kills++; // first: another signal may come in between
+	if (n == 0)
 		jail_seccomp_end();
-	else if (j->kills == 1 && guest_may_run(j) && j->linear != NULL)
+	else if (n == 1 && guest_may_run(j) && j->linear != NULL)
 		mprotect(j->linear, (size_t)(j->linear_end - j->linear), PROT_NONE);
-	j->kills++;
 }
 
 static void on_kill(int sig, siginfo_t *info, void *context)
