@@ -98,7 +98,7 @@ build_programs() {
 write_variables() {
 	local GOPROXY=off GOFLAGS=-mod=readonly GOCACHE GOMODCACHE TEST_SLOWNESS=1
 	local TEST_PROGRAMS=${TEST_PROGRAMS-}
-	[ "$accelerator" = kvm ] || TEST_SLOWNESS=10
+	[ "$accelerator" = kvm ] || TEST_SLOWNESS=20
 	GOCACHE=$(go env GOCACHE) GOMODCACHE=$(go env GOMODCACHE)
 	local flags modules=$root/usr/lib/modules
 	read -ra flags <<<"${VM_FLAGS-}"

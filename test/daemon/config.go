@@ -8,11 +8,15 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/containerd-wasm/containerd-wasm/test/patience"
 )
 
 const config = `version = 4
+imports = ["%[1]s/more.toml"]
 root = %[2]q
 state = %[3]q
 
@@ -35,7 +39,12 @@ netns_mounts_under_state_dir = true
 bin_dirs = ["/usr/lib/cni", "/opt/cni/bin"]
 conf_dir = "%[1]s/cni"
 
+[plugins.'io.containerd.wasm.v1.engine']
+compile_timeout = "%[5]v"
 `
+
+// compileTimeout is the default, where patience asks for no more.
+var compileTimeout = patience.For(2 * time.Minute)
 
 const bridgeNetwork = `{
   "cniVersion": "1.0.0",
@@ -65,8 +74,7 @@ func (d *Daemon) prepare() error {
 			return fmt.Errorf("mounting a tmpfs for the daemon's root: %w", err)
 		}
 	}
-	text := fmt.Sprintf(config, d.Dir, d.Root, d.State, d.Address) + d.options.toml
-	if err := os.WriteFile(d.configPath(), []byte(text), 0o600); err != nil {
+	if err := d.writeConfig(); err != nil {
 		return err
 	}
 	if !d.options.bridge {
@@ -79,6 +87,14 @@ func (d *Daemon) prepare() error {
 	d.Subnet = subnet
 	network := fmt.Sprintf(bridgeNetwork, d.Name, d.Dir, d.Subnet)
 	return os.WriteFile(filepath.Join(d.Dir, "cni/10-bridge.conflist"), []byte(network), 0o600)
+}
+
+func (d *Daemon) writeConfig() error {
+	text := fmt.Sprintf(config, d.Dir, d.Root, d.State, d.Address, compileTimeout)
+	if err := os.WriteFile(d.configPath(), []byte(text), 0o600); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(d.Dir, "more.toml"), []byte("version = 4\n"+d.options.toml), 0o600)
 }
 
 func (d *Daemon) configPath() string { return filepath.Join(d.Dir, "config.toml") }

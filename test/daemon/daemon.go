@@ -77,7 +77,8 @@ type options struct {
 // Option changes the daemon.
 type Option func(*options)
 
-// WithTOML adds lines to the end of the configuration file.
+// WithTOML adds lines to the configuration, in a file that comes after the others:
+// a plugin's table in them replaces that plugin's whole.
 func WithTOML(lines string) Option { return func(o *options) { o.toml += lines + "\n" } }
 
 // WithBridge gives pods a network: a bridge with a subnet of its own.

@@ -5,17 +5,14 @@
 package integration
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/containerd-wasm/containerd-wasm/test/daemon"
 	"github.com/containerd-wasm/containerd-wasm/test/images"
-	"github.com/containerd-wasm/containerd-wasm/test/patience"
 )
 
 func TestMain(m *testing.M) { os.Exit(daemon.RunTests(m)) }
@@ -32,10 +29,7 @@ var shared = daemon.Shared(func(t testing.TB, d *daemon.Daemon) {
 		expect(t, d.Ctr(t, args...), 0, "")
 	}
 	expect(t, d.Ctr(t, "run", "--rm", images.Native("hello").Ref, "first"), 0, "hello from a native process\n")
-}, daemon.WithTOML(compileTimeout))
-
-// The default one, for the largest module here.
-var compileTimeout = fmt.Sprintf("[plugins.'io.containerd.wasm.v1.engine']\ncompile_timeout = '%v'", patience.For(2*time.Minute))
+})
 
 var guests = []string{"cat", "echo", "env", "exit", "ls", "mem", "recurse", "sleep", "spin", "trap", "write"}
 
