@@ -49,13 +49,16 @@ func TestResourcesShowWhatIsLeft(t *testing.T) {
 	if err := cmd.Wait(); err == nil {
 		t.Error("a process of the daemon outlived Close")
 	}
-	if left := d.machineResources(); len(left) > 0 {
+	if left := append(d.machineResources(), d.cgroups()...); len(left) > 0 {
 		t.Errorf("left behind:\n\t%s", strings.Join(left, "\n\t"))
 	}
 }
 
 func TestCloseRemovesADaemonThatWasKilled(t *testing.T) {
 	d := Start(t, WithTmpfs(), WithBridge())
+	if len(directories(d.GuestCgroup())) == 0 {
+		t.Error("the daemon has no cgroup for guests")
+	}
 	d.Kill(t)
 	if d.Alive() {
 		t.Error("the daemon survived SIGKILL")
@@ -67,5 +70,8 @@ func TestCloseRemovesADaemonThatWasKilled(t *testing.T) {
 	}
 	if _, err := os.Stat(d.Dir); err == nil {
 		t.Error("its directory is still there")
+	}
+	if left := d.cgroups(); len(left) > 0 {
+		t.Errorf("its cgroups are still there: %q", left)
 	}
 }
