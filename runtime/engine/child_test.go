@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -42,6 +43,9 @@ func TestChildIsRestricted(t *testing.T) {
 }
 
 func TestMisbehavingChild(t *testing.T) {
+	// However large this process is, a child that crashes did so by itself.
+	large := bytes.Repeat([]byte("x"), 200<<20)
+	defer runtime.KeepAlive(large)
 	for how, c := range map[string]struct {
 		is   func(error) bool
 		want string

@@ -66,7 +66,8 @@ var outOfMemory = []string{
 
 // lackedMemory says whether a child that died says that it lacked memory, or
 // had come near its limit: not all code survives a failed allocation for long
-// enough to say so.
+// enough to say so. The kernel counts what this process had when it started the
+// child as the child's, until the child has more.
 func (c crash) lackedMemory(j job) bool {
 	for _, phrase := range outOfMemory {
 		if strings.Contains(c.stderr, phrase) {
@@ -74,5 +75,9 @@ func (c crash) lackedMemory(j job) bool {
 		}
 	}
 	usage, ok := c.state.SysUsage().(*syscall.Rusage)
-	return ok && usage.Maxrss<<10 > j.Memory/2 // from KiB
+	var own unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &own); err != nil || !ok {
+		return false
+	}
+	return usage.Maxrss > max(own.Maxrss, j.Memory/2>>10) // KiB
 }

@@ -90,7 +90,7 @@ func TestRefusedModules(t *testing.T) {
 		"exceptions": {command(`(tag $e) (func throw $e)`),
 			`uses exception handling, which is not supported: build it without -fwasm-exceptions, or with panic=abort`},
 		"tail call": {command(`(func $f return_call $f)`), `uses tail calls, which is not supported: build it without -mtail-call`},
-		"shared":    {command(`(memory 1 1 shared)`), `is malformed: in section 5, a kind is not one of the specification`},
+		"shared":    {command(`(memory 1 1 shared)`), `uses threads, which is not supported: build it for wasm32-wasip1, not wasm32-wasip1-threads`},
 		"memory64":  {command(`(memory i64 1)`), `is not a valid WebAssembly module: `},
 		"memories":  {command(`(memory 1) (memory 1)`), `uses multiple memories, which is not supported: build it with one memory`},
 		"threads":   {command(`(memory 1 1 shared) (func i32.const 0 i32.atomic.load drop)`), `uses threads, which is not supported: build it for wasm32-wasip1, not wasm32-wasip1-threads`},

@@ -128,7 +128,7 @@ func expectError(what string, e end, kind endKind, err error) error {
 	case e.kind != kind:
 		return fmt.Errorf("%s: %w", what, err)
 	case !strings.Contains(err.Error(), e.text):
-		return fmt.Errorf("%s failed with %q, which has no %q", what, err, e.text)
+		return fmt.Errorf("%s failed without %q in: %w", what, e.text, err)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -97,7 +98,7 @@ func (v *volume) check() error {
 	}
 	// Everything in a volume that may be written to is the guest's to change.
 	mine := func(path, _ string) bool {
-		return !v.mount.readonly && (path == "volume" || filepath.HasPrefix(path, "volume/"))
+		return !v.mount.readonly && (path == "volume" || strings.HasPrefix(path, "volume/"))
 	}
 	before := maps.Clone(v.before)
 	maps.DeleteFunc(before, mine)

@@ -2,7 +2,10 @@
 
 package binary
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Counts says how much a module has of everything that its engine keeps
 // something for, once for the module or in each of its instances.
@@ -42,7 +45,7 @@ func Count(module []byte) (Counts, error) {
 	var c Counts
 	for s, err := range Sections(module) {
 		if err == nil {
-			if err = c.addSection(s); err != nil {
+			if err = c.addSection(s); err != nil && !errors.Is(err, errShared) {
 				err = fmt.Errorf("is malformed: in section %d, %w", s.ID, err)
 			}
 		}
@@ -119,8 +122,18 @@ func (c *Counts) addTable(r *reader) error {
 	return err
 }
 
+// errShared: WasmEdge 0.14 loads a memory that threads share with the proposal
+// switched off, and a guest could wait in it where no signal ends it.
+var errShared = errors.New("uses threads, which is not supported: build it for wasm32-wasip1, not wasm32-wasip1-threads")
+
 func (c *Counts) addMemory(r *reader) error {
-	const pages = 1 << 16 // 4 GiB
+	const (
+		pages  = 1 << 16 // 4 GiB
+		shared = 3       // flags: with a maximum, and for several threads
+	)
+	if len(r.b) > 0 && r.b[0] == shared {
+		return errShared
+	}
 	l, err := r.limits(pages)
 	c.MemoryMin += uint64(l.min)
 	c.MemoryMax += uint64(l.max)

@@ -44,7 +44,7 @@ func TestCountRefuses(t *testing.T) {
 		"a type that is no function": {"\x01\x03\x01\x5f\x00", "section 1, a kind"},
 		"a recursive type":           {"\x01\x06\x01\x4e\x01\x60\x00\x00", "section 1, a kind"},
 		"more types than bytes":      {"\x01\x01\x02", "section 1, more bytes"},
-		"a shared memory":            {"\x05\x04\x01\x03\x01\x01", "section 5, a kind"},
+		"a shared memory":            {"\x05\x04\x01\x03\x01\x01", "uses threads, which is not supported: "},
 		"a memory that shrinks":      {"\x05\x04\x01\x01\x02\x01", "section 5, a maximum is below its minimum"},
 		"an extended constant":       {"\x0b\x0a\x01\x00\x41\x01\x41\x01\x6a\x0b\x00\x00", "section 11, a kind"},
 		"a vector that is none":      {"\x0b\x07\x01\x00\xfd\x0d\x0b\x00\x00", "section 11, a kind"},

@@ -12,7 +12,8 @@ int main(void)
 	for (int64_t id = 0; id < 4; id++) {
 		expect(0, __wasi_clock_res_get((__wasi_clockid_t)id, &t));
 		expect(0, __wasi_clock_time_get((__wasi_clockid_t)id, -1ULL, &t));
-		expect(__WASI_ERRNO_FAULT, __wasi_clock_time_get((__wasi_clockid_t)id, 0, (void *)0xfffffffc));
+		expect(__WASI_ERRNO_FAULT,
+			__wasi_clock_time_get((__wasi_clockid_t)id, 0, (void *)0xfffffffc));
 	}
 	for (int64_t id = 4; id < 1ULL << 32; id = id * 3 + 1)
 		expect(__WASI_ERRNO_INVAL, __wasi_clock_time_get((__wasi_clockid_t)id, 0, &t));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes three thousand directories, each in the one before: whoever removes them must not use their path.
+// Makes three thousand directories, each in the one before: whoever removes them must not use their
+// path.
 //
 // exit: 0
 // stdout: as it should be

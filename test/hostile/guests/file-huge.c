@@ -7,7 +7,8 @@
 
 int main(void)
 {
-	const uint64_t rights = WRITE | __WASI_RIGHTS_FD_SEEK | __WASI_RIGHTS_FD_ALLOCATE | __WASI_RIGHTS_FD_FILESTAT_SET_SIZE |
+	const uint64_t rights = WRITE | __WASI_RIGHTS_FD_SEEK | __WASI_RIGHTS_FD_ALLOCATE |
+				__WASI_RIGHTS_FD_FILESTAT_SET_SIZE |
 				__WASI_RIGHTS_FD_FILESTAT_SET_TIMES;
 	const __wasi_ciovec_t list = {(const uint8_t *)"x", 1};
 	__wasi_fd_t fd;
@@ -25,6 +26,7 @@ int main(void)
 	// A file with a hole: the image's other files must not be copied with it.
 	expect(0, __wasi_fd_filestat_set_size(fd, 1ULL << 40));
 	expect(0, __wasi_fd_pwrite(fd, &list, 1, (1ULL << 40) - 1, &written));
-	expect(0, __wasi_fd_filestat_set_times(fd, -1ULL, 0, __WASI_FSTFLAGS_ATIM | __WASI_FSTFLAGS_MTIM));
+	expect(0, __wasi_fd_filestat_set_times(
+			  fd, -1ULL, 0, __WASI_FSTFLAGS_ATIM | __WASI_FSTFLAGS_MTIM));
 	return done();
 }

@@ -17,7 +17,8 @@ enum {
 };
 
 // open_in opens a path below a directory, with symbolic links followed.
-static inline uint32_t open_in(__wasi_fd_t dir, const char *path, int oflags, uint64_t rights, __wasi_fd_t *fd)
+static inline uint32_t open_in(
+	__wasi_fd_t dir, const char *path, int oflags, uint64_t rights, __wasi_fd_t *fd)
 {
 	return __wasi_path_open(dir, FOLLOW, path, oflags, rights, rights, 0, fd);
 }
@@ -37,14 +38,16 @@ static inline uint32_t try_open(__wasi_fd_t dir, const char *path, int oflags, u
 static inline __wasi_fd_t open_dir(__wasi_fd_t dir, const char *path)
 {
 	const uint64_t all = __WASI_RIGHTS_PATH_CREATE_DIRECTORY | __WASI_RIGHTS_PATH_CREATE_FILE |
-		__WASI_RIGHTS_PATH_LINK_SOURCE | __WASI_RIGHTS_PATH_LINK_TARGET | __WASI_RIGHTS_PATH_OPEN |
-		__WASI_RIGHTS_FD_READDIR | __WASI_RIGHTS_PATH_READLINK | __WASI_RIGHTS_PATH_RENAME_SOURCE |
-		__WASI_RIGHTS_PATH_RENAME_TARGET | __WASI_RIGHTS_PATH_FILESTAT_GET |
-		__WASI_RIGHTS_PATH_FILESTAT_SET_SIZE | __WASI_RIGHTS_PATH_FILESTAT_SET_TIMES |
-		__WASI_RIGHTS_FD_FILESTAT_GET | __WASI_RIGHTS_FD_FILESTAT_SET_TIMES |
-		__WASI_RIGHTS_PATH_SYMLINK | __WASI_RIGHTS_PATH_REMOVE_DIRECTORY |
-		__WASI_RIGHTS_PATH_UNLINK_FILE;
-	const uint64_t below = all | READ | WRITE | __WASI_RIGHTS_FD_ALLOCATE | __WASI_RIGHTS_FD_FILESTAT_SET_SIZE;
+			     __WASI_RIGHTS_PATH_LINK_SOURCE | __WASI_RIGHTS_PATH_LINK_TARGET |
+			     __WASI_RIGHTS_PATH_OPEN | __WASI_RIGHTS_FD_READDIR |
+			     __WASI_RIGHTS_PATH_READLINK | __WASI_RIGHTS_PATH_RENAME_SOURCE |
+			     __WASI_RIGHTS_PATH_RENAME_TARGET | __WASI_RIGHTS_PATH_FILESTAT_GET |
+			     __WASI_RIGHTS_PATH_FILESTAT_SET_SIZE |
+			     __WASI_RIGHTS_PATH_FILESTAT_SET_TIMES | __WASI_RIGHTS_FD_FILESTAT_GET |
+			     __WASI_RIGHTS_FD_FILESTAT_SET_TIMES | __WASI_RIGHTS_PATH_SYMLINK |
+			     __WASI_RIGHTS_PATH_REMOVE_DIRECTORY | __WASI_RIGHTS_PATH_UNLINK_FILE;
+	const uint64_t below =
+		all | READ | WRITE | __WASI_RIGHTS_FD_ALLOCATE | __WASI_RIGHTS_FD_FILESTAT_SET_SIZE;
 	__wasi_fd_t fd;
 
 	must(__wasi_path_open(dir, FOLLOW, path, DIRECTORY, all, below, 0, &fd));

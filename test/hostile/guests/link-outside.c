@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes hard links across its root and volumes, to devices, and to symbolic links that lead out: error 75 is EXDEV.
+// Makes hard links across its root and volumes, to devices, and to symbolic links that lead out:
+// error 75 is EXDEV.
 //
 // exit: 0
 // stdout: as it should be
@@ -10,7 +11,8 @@
 
 int main(void)
 {
-	__wasi_fd_t one = open_dir(ROOT, "one"), two = open_dir(ROOT, "two"), three = open_dir(ROOT, "three");
+	__wasi_fd_t one = open_dir(ROOT, "one"), two = open_dir(ROOT, "two"),
+		    three = open_dir(ROOT, "three");
 
 	expect(__WASI_ERRNO_XDEV, __wasi_path_link(one, 0, "file", ROOT, "new"));
 	expect(__WASI_ERRNO_XDEV, __wasi_path_link(one, 0, "file", two, "new"));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Changes its own module, which other containers share, in every way. It may replace its own name for it.
+// Changes its own module, which other containers share, in every way. It may replace its own name
+// for it.
 //
 // exit: 0
 // stdout: as it should be

@@ -5,7 +5,8 @@
 // stdout: as it should be
 #include "files.h"
 
-static const char *const paths[] = {"/", "/etc/passwd", "/proc/self/maps", "/dev/mem", "//etc/passwd", "/../etc/passwd", "/path-absolute.wasm"};
+static const char *const paths[] = {"/", "/etc/passwd", "/proc/self/maps", "/dev/mem",
+	"//etc/passwd", "/../etc/passwd", "/path-absolute.wasm"};
 
 int main(void)
 {

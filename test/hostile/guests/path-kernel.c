@@ -5,8 +5,10 @@
 // stdout: as it should be
 #include "files.h"
 
-static const char *const paths[] = {"proc", "proc/self", "proc/self/maps", "proc/self/mem", "proc/self/fd", "proc/self/root", "proc/self/environ",
-	"proc/thread-self", "proc/1", "proc/sys/kernel/core_pattern", "sys", "sys/fs/cgroup", "dev", "dev/mem", "dev/kmsg", "dev/shm", "run", "etc/shadow"};
+static const char *const paths[] = {"proc", "proc/self", "proc/self/maps", "proc/self/mem",
+	"proc/self/fd", "proc/self/root", "proc/self/environ", "proc/thread-self", "proc/1",
+	"proc/sys/kernel/core_pattern", "sys", "sys/fs/cgroup", "dev", "dev/mem", "dev/kmsg",
+	"dev/shm", "run", "etc/shadow"};
 
 int main(void)
 {

@@ -5,8 +5,9 @@
 // stdout: as it should be
 #include "files.h"
 
-__attribute__((import_module("wasi_snapshot_preview1"), import_name("path_open"))) uint32_t raw_open(uint32_t dir, uint32_t lookup, const char *path,
-	uint32_t size, uint32_t oflags, uint64_t rights, uint64_t inheriting, uint32_t flags, uint32_t *fd);
+__attribute__((import_module("wasi_snapshot_preview1"), import_name("path_open"))) uint32_t
+raw_open(uint32_t dir, uint32_t lookup, const char *path, uint32_t size, uint32_t oflags,
+	uint64_t rights, uint64_t inheriting, uint32_t flags, uint32_t *fd);
 
 int main(void)
 {

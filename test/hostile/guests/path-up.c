@@ -5,8 +5,10 @@
 // stdout: as it should be
 #include "files.h"
 
-static const char *const paths[] = {"..", "../", "../..", "../etc/passwd", "../../../../../../etc/passwd", "./../etc/passwd",
-	"dir/../../etc/passwd", "dir/./../../etc/passwd", "dir/dir/../../../etc", "dir//..//..//etc", "dir/../..", "dir/../../dir"};
+static const char *const paths[] = {"..", "../", "../..", "../etc/passwd",
+	"../../../../../../etc/passwd", "./../etc/passwd", "dir/../../etc/passwd",
+	"dir/./../../etc/passwd", "dir/dir/../../../etc", "dir//..//..//etc", "dir/../..",
+	"dir/../../dir"};
 
 int main(void)
 {
@@ -22,7 +24,8 @@ int main(void)
 		expect(ANY, try_open(ROOT, path, CREATE, WRITE));
 		expect(ANY, try_open(ROOT, path, DIRECTORY, READ));
 		expect(ANY, __wasi_path_filestat_get(ROOT, FOLLOW, path, &stat));
-		expect(ANY, __wasi_path_filestat_set_times(ROOT, 0, path, 0, 0, __WASI_FSTFLAGS_MTIM));
+		expect(ANY,
+			__wasi_path_filestat_set_times(ROOT, 0, path, 0, 0, __WASI_FSTFLAGS_MTIM));
 		expect(ANY, __wasi_path_create_directory(ROOT, path));
 		expect(ANY, __wasi_path_remove_directory(ROOT, path));
 		expect(ANY, __wasi_path_unlink_file(ROOT, path));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Is paused and resumed in the middle of a poll of two clocks, and polls more, and longer, after it: the
-// host must not remember the first.
+// Is paused and resumed in the middle of a poll of two clocks, and polls more, and longer, after
+// it: the host must not remember the first.
 //
 // exit: 0
 // after: running

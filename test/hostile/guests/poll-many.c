@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Polls a hundred thousand clocks at once, of which most get no timer; then the same files again and again.
+// Polls a hundred thousand clocks at once, of which most get no timer; then the same files again
+// and again.
 //
 // exit: 0
 // stdout: as it should be

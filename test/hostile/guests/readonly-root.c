@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tries to change its root, which is read-only, by its preopen and by handles below. A volume in it may be written to.
+// Tries to change its root, which is read-only, by its preopen and by handles below. A volume in it
+// may be written to.
 //
 // exit: 0
 // stdout: as it should be
@@ -24,7 +25,8 @@ static void attack(__wasi_fd_t dir, const char *file, const char *sub, const cha
 	expect(readonly, __wasi_path_link(dir, 0, file, dir, new));
 	expect(readonly, __wasi_path_rename(dir, file, dir, new));
 	expect(readonly, __wasi_path_unlink_file(dir, file));
-	expect(readonly, __wasi_path_filestat_set_times(dir, 0, file, 0, 0, __WASI_FSTFLAGS_MTIM | __WASI_FSTFLAGS_ATIM));
+	expect(readonly, __wasi_path_filestat_set_times(
+				 dir, 0, file, 0, 0, __WASI_FSTFLAGS_MTIM | __WASI_FSTFLAGS_ATIM));
 	if (sub != NULL) {
 		expect(readonly, __wasi_path_remove_directory(dir, sub));
 		expect(readonly, __wasi_path_rename(dir, sub, dir, new));
@@ -35,7 +37,8 @@ static void attack(__wasi_fd_t dir, const char *file, const char *sub, const cha
 	expect(ANY, __wasi_fd_filestat_set_size(fd, 0));
 	expect(ANY, __wasi_fd_filestat_set_times(fd, 0, 0, __WASI_FSTFLAGS_MTIM));
 	expect(ANY, __wasi_fd_allocate(fd, 0, 100));
-	expect(ANY, __wasi_fd_write(fd, &(__wasi_ciovec_t){(const uint8_t *)"x", 1}, 1, &(__wasi_size_t){0}));
+	expect(ANY, __wasi_fd_write(fd, &(__wasi_ciovec_t){(const uint8_t *)"x", 1}, 1,
+			    &(__wasi_size_t){0}));
 	must(__wasi_fd_close(fd));
 }
 

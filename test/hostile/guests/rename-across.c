@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Renames files between its root and two volumes, over mount points, and into themselves: error 75 is EXDEV.
+// Renames files between its root and two volumes, over mount points, and into themselves: error 75
+// is EXDEV.
 //
 // exit: 0
 // stdout: as it should be
@@ -10,7 +11,8 @@
 
 int main(void)
 {
-	__wasi_fd_t one = open_dir(ROOT, "one"), two = open_dir(ROOT, "two"), three = open_dir(ROOT, "three");
+	__wasi_fd_t one = open_dir(ROOT, "one"), two = open_dir(ROOT, "two"),
+		    three = open_dir(ROOT, "three");
 
 	must(try_open(ROOT, "file", CREATE, WRITE));
 	expect(__WASI_ERRNO_XDEV, __wasi_path_rename(ROOT, "file", one, "new"));

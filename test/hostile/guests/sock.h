@@ -45,8 +45,7 @@ uint32_t sock_send_to(uint32_t fd, const buffer *list, uint32_t n, const address
 	uint32_t flags, uint32_t *size);
 SOCK(sock_shutdown) uint32_t sock_shutdown(uint32_t fd, uint32_t how);
 SOCK(sock_getsockopt)
-uint32_t sock_getsockopt(
-	uint32_t fd, uint32_t level, uint32_t name, void *value, uint32_t *size);
+uint32_t sock_getsockopt(uint32_t fd, uint32_t level, uint32_t name, void *value, uint32_t *size);
 SOCK(sock_setsockopt)
 uint32_t sock_setsockopt(
 	uint32_t fd, uint32_t level, uint32_t name, const void *value, uint32_t size);

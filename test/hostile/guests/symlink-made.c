@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes symbolic links that lead out of a volume and out of its root, also one by one, and follows them.
+// Makes symbolic links that lead out of a volume and out of its root, also one by one, and follows
+// them.
 //
 // exit: 0
 // stdout: as it should be
 // mount: rw /data
 #include "files.h"
 
-static const char *const targets[] = {"..", "../secret", "../../secret", "../../../etc/passwd", "./../secret", "dir/../../secret", "made-0/secret"};
+static const char *const targets[] = {"..", "../secret", "../../secret", "../../../etc/passwd",
+	"./../secret", "dir/../../secret", "made-0/secret"};
 
 int main(void)
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Follows symbolic links that lead out of a volume: absolute ones, relative ones, one to /proc/self, and one to itself.
+// Follows symbolic links that lead out of a volume: absolute ones, relative ones, one to
+// /proc/self, and one to itself.
 //
 // exit: 0
 // stdout: as it should be
@@ -7,7 +8,8 @@
 #include "files.h"
 
 static const char *const links[] = {"absolute", "up", "etc", "self", "loop"};
-static const char *const below[] = {"etc/passwd", "self/maps", "self/mem", "self/root", "self/fd/0", "loop/x"};
+static const char *const below[] = {
+	"etc/passwd", "self/maps", "self/mem", "self/root", "self/fd/0", "loop/x"};
 
 int main(void)
 {
@@ -19,9 +21,11 @@ int main(void)
 		expect(ANY, try_open(data, links[i], 0, WRITE));
 		expect(ANY, try_open(data, links[i], CREATE | TRUNCATE, WRITE));
 		expect(ANY, try_open(data, links[i], DIRECTORY, READ));
-		expect(ANY, __wasi_path_open(data, 0, links[i], 0, READ, READ, 0, &(__wasi_fd_t){0}));
+		expect(ANY,
+			__wasi_path_open(data, 0, links[i], 0, READ, READ, 0, &(__wasi_fd_t){0}));
 		expect(ANY, __wasi_path_filestat_get(data, FOLLOW, links[i], &stat));
-		expect(ANY, __wasi_path_filestat_set_times(data, FOLLOW, links[i], 0, 0, __WASI_FSTFLAGS_MTIM));
+		expect(ANY, __wasi_path_filestat_set_times(
+				    data, FOLLOW, links[i], 0, 0, __WASI_FSTFLAGS_MTIM));
 		expect(ANY, __wasi_path_link(data, FOLLOW, links[i], data, "hard"));
 	}
 	for (size_t i = 0; i < sizeof(below) / sizeof(*below); i++) {

@@ -7,7 +7,7 @@ import "bytes"
 var (
 	customMany  = customs("custom-many", "Has a million custom sections.", "debug", "exit: 0")
 	customNames = customs("custom-names", "Has a million custom sections, with names that are not UTF-8.",
-		"\xff\xfe", "create: malformed UTF-8 encoding")
+		"\xff\xfe", "create: has a name that is not UTF-8")
 )
 
 func customs(name, about, title, keys string) Module {

@@ -6,7 +6,7 @@ var dataSegments = Module{
 	Name: "data",
 	Header: `Has a million data segments.
 
-exit: 0
+create: more than max_segments
 `,
 	Build: func() []byte {
 		segment := join([]byte{0}, constant(0), []byte{opEnd}, sized([]byte("x")))

@@ -6,7 +6,7 @@ var manyTypes = Module{
 	Name: "types",
 	Header: `Has two hundred thousand types, all the same.
 
-exit: 0
+create: has 200000 types, more than 100000
 `,
 	Build: func() []byte {
 		const n = 200_000
