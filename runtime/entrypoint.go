@@ -165,7 +165,5 @@ func isModule(root *os.Root, name string) bool {
 		return false
 	}
 	defer f.Close()
-	magic := make([]byte, 4)
-	_, err = f.ReadAt(magic, 0)
-	return err == nil && string(magic) == "\x00asm"
+	return isModuleFile(f)
 }
