@@ -113,7 +113,7 @@ func BenchmarkJail(b *testing.B) {
 // restricted adds what CRI makes of such a pod.
 func restricted(b *testing.B, s *Spec) {
 	b.Helper()
-	defaults := oci.Spec{Process: &specs.Process{}, Linux: &specs.Linux{}}
+	defaults := oci.Spec{Process: &specs.Process{Capabilities: &specs.LinuxCapabilities{}}, Linux: &specs.Linux{}}
 	profile, err := seccomp.Compile(contrib.DefaultProfile(&defaults))
 	if err != nil {
 		b.Fatal(err)
