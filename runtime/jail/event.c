@@ -33,8 +33,8 @@ void jail_post(struct jail *j, int events)
 		last = &j->next;
 	}
 	j->events |= events;
-	pthread_cond_signal(&news);
 	pthread_mutex_unlock(&lock);
+	pthread_cond_signal(&news); // after that: who wakes up wants the lock
 }
 
 int jail_wait_event(uint64_t *id)

@@ -25,7 +25,7 @@ import (
 type Guest struct {
 	id      uint64
 	created chan struct{} // closed once it waits for Start, or is over
-	started chan struct{} // closed once it is instantiated, or is over
+	ready   chan struct{} // closed once it is instantiated, or is over
 	done    chan struct{} // closed once its thread is gone
 	result  Result        // valid after done
 	tid     int           // valid after created
@@ -57,7 +57,7 @@ func New(ctx context.Context, spec *Spec) (*Guest, error) {
 	}
 	g := &Guest{
 		created: make(chan struct{}),
-		started: make(chan struct{}),
+		ready:   make(chan struct{}),
 		done:    make(chan struct{}),
 		order:   order,
 	}
@@ -120,8 +120,8 @@ func (g *Guest) handle(events C.int) {
 		g.withC(func(c *C.struct_jail) { g.tid = int(C.jail_tid(c)) })
 		close(g.created)
 	}
-	if events&C.JAIL_EV_STARTED != 0 {
-		close(g.started)
+	if events&C.JAIL_EV_READY != 0 {
+		close(g.ready)
 	}
 	if events&C.JAIL_EV_EXITED != 0 {
 		g.reap()
@@ -131,15 +131,17 @@ func (g *Guest) handle(events C.int) {
 func (g *Guest) reap() {
 	var r C.struct_jail_result
 	g.mu.Lock()
-	C.jail_reap(g.c, &r)
+	c := g.c
+	C.jail_join(c, &r)
 	g.c = nil
 	g.mu.Unlock()
 	unregister(g)
-	g.order.free()
 	g.result = newResult(&r)
 	close(g.done) // first: whoever sees one of the others looks whether it is over
 	closeOnce(g.created)
-	closeOnce(g.started)
+	closeOnce(g.ready)
+	C.jail_free(c)
+	g.order.free()
 }
 
 // closeOnce closes a channel that only the caller's goroutine ever closes.
@@ -151,16 +153,16 @@ func closeOnce(c chan struct{}) {
 	}
 }
 
-// Start lets the guest instantiate its module and run.
+// Start lets the guest run.
 //
-// Errors: InvalidArgument or another class with the cause, when the module
-// cannot be instantiated; the guest is then over.
+// Errors: InvalidArgument or another class with the cause, when the module could
+// not be instantiated; the guest is then over.
 func (g *Guest) Start() error {
 	g.withC(func(c *C.struct_jail) { C.jail_start(c) })
-	<-g.started
+	<-g.ready
 	select {
 	case <-g.done:
-		if g.result.Ending == NotStarted {
+		if e := g.result.Ending; e == NotStarted || e == notIsolated {
 			return g.result.err()
 		}
 	default:

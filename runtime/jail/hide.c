@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -19,29 +18,6 @@
 static bool is_absent(int err)
 {
 	return err == ENOENT || err == ENOTDIR;
-}
-
-// Errors count: jail_hide then says what is wrong.
-static bool exists(int root, const char *path)
-{
-	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
-	int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
-	if (fd < 0)
-		return !is_absent(errno);
-	close(fd);
-	return true;
-}
-
-// jail_hides says whether there is anything to hide in a root.
-bool jail_hides(const struct jail *j, int root)
-{
-	for (const char *const *p = j->spec->masked; p != NULL && *p != NULL; p++)
-		if (exists(root, *p))
-			return true;
-	for (const char *const *p = j->spec->readonly; p != NULL && *p != NULL; p++)
-		if (exists(root, *p))
-			return true;
-	return false;
 }
 
 // jail_open_masks opens the empty file and the empty directory of the template

@@ -36,15 +36,14 @@ const char *jail_isolate_init(void)
 	return jail_root_init();
 }
 
-// own_files leaves only the template namespace in a private fd table.
-static int own_files(struct jail *j)
+// jail_own_files leaves only the template namespace in a private fd table.
+int jail_own_files(struct jail *j)
 {
 	if (syscall(SYS_close_range, jail_template_ns + 1, ~0U, CLOSE_RANGE_UNSHARE) != 0 ||
 		syscall(SYS_close_range, 0, jail_template_ns - 1, 0) != 0)
 		return jail_fail(j, "close_range", NULL);
 	if (unshare(CLONE_FS) != 0)
 		return jail_fail(j, "unshare(CLONE_FS)", NULL);
-	syscall(SYS_umask, j->spec->umask);
 	return 0;
 }
 
@@ -196,8 +195,9 @@ static int isolate_guest(struct jail *j)
 
 int jail_isolate(struct jail *j)
 {
-	if (join_cgroup(j) != 0 || own_files(j) != 0 || join_network(j) != 0 || own_ipc_uts(j) != 0)
+	if (join_cgroup(j) != 0 || join_network(j) != 0 || own_ipc_uts(j) != 0)
 		return -1;
+	syscall(SYS_umask, j->spec->umask);
 	if (j->spec->rootfs != NULL)
 		return isolate_guest(j);
 	if (syscall(SYS_close_range, 0, ~0U, 0) != 0)

@@ -27,6 +27,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"runtime"
 	"sync"
 	"unsafe"
 
@@ -126,6 +127,9 @@ func dispatch() {
 		g := guests[uint64(id)]
 		guestsMu.Unlock()
 		g.handle(events)
+		// Who waited for the news runs now, on this thread, and not after another
+		// one has been woken up to take it over: that takes 40 us.
+		runtime.Gosched()
 	}
 }
 

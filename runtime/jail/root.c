@@ -201,12 +201,6 @@ int jail_enter_root(struct jail *j)
 	int root = clone_root(j);
 	if (root < 0)
 		return -1;
-	// A root in no namespace has no paths that an AppArmor profile could name.
-	if (spec->n_mounts == 0 && spec->apparmor == NULL && !jail_hides(j, root)) {
-		if (fchdir(root) != 0 || chroot(".") != 0)
-			return jail_fail(j, "chroot", spec->rootfs);
-		return 0;
-	}
 	int *fds = calloc(spec->n_mounts + 1, sizeof(*fds)); // the stack may be small
 	if (fds == NULL)
 		return jail_fail(j, "list the mounts of", spec->rootfs);
