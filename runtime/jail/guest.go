@@ -25,7 +25,7 @@ import (
 type Guest struct {
 	id      uint64
 	created chan struct{} // closed once it waits for Start, or is over
-	ready   chan struct{} // closed once it is instantiated, or is over
+	ready   chan struct{} // closed once it is instantiated, if Start waits for that, or is over
 	done    chan struct{} // closed once its thread is gone
 	result  Result        // valid after done
 	tid     int           // valid after created
@@ -140,6 +140,7 @@ func (g *Guest) reap() {
 	close(g.done) // first: whoever sees one of the others looks whether it is over
 	closeOnce(g.created)
 	closeOnce(g.ready)
+	runtime.Gosched() // see dispatch
 	C.jail_free(c)
 	g.order.free()
 }
@@ -158,7 +159,11 @@ func closeOnce(c chan struct{}) {
 // Errors: InvalidArgument or another class with the cause, when the module could
 // not be instantiated; the guest is then over.
 func (g *Guest) Start() error {
-	g.withC(func(c *C.struct_jail) { C.jail_start(c) })
+	var ready bool
+	g.withC(func(c *C.struct_jail) { ready = C.jail_start(c) != 0 })
+	if ready {
+		return nil
+	}
 	<-g.ready
 	select {
 	case <-g.done:

@@ -41,6 +41,7 @@ struct jail {
 	_Atomic int tid;
 	_Atomic int phase;
 	_Atomic int ordered; // futex: there is a spec
+	_Atomic int ready;   // instantiated
 	_Atomic int start;   // futex: 0 wait, 1 start or end
 	_Atomic int killed;
 	_Atomic int paused;    // is to be held

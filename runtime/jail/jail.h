@@ -28,7 +28,7 @@ struct jail; // one guest (or one parked sandbox) thread; opaque to the caller
 
 enum jail_event {
 	JAIL_EV_CREATED = 1, // isolated
-	JAIL_EV_READY = 2,   // instantiated: jail_start is all that is needed to run
+	JAIL_EV_READY = 2,   // instantiated, later than jail_start asked for
 	JAIL_EV_EXITED = 4,  // over; jail_result is complete
 };
 
@@ -138,7 +138,9 @@ uint64_t jail_budget_used(void);
 // made: EDQUOT, the budget is used up. jail_join and jail_free must follow
 // JAIL_EV_EXITED.
 struct jail *jail_create(uint64_t id, const struct jail_spec *spec);
-void jail_start(struct jail *j);
+// jail_start lets the guest run. It returns 0 if the guest is not instantiated yet:
+// JAIL_EV_READY follows then, or JAIL_EV_EXITED.
+int jail_start(struct jail *j);
 // jail_kill asks the thread to end. Until JAIL_EV_EXITED it is to be called
 // again every few milliseconds: the guest may be in a host call that the first
 // signal only interrupted.
@@ -165,4 +167,5 @@ void jail_free(struct jail *j);
 
 // jail_wait_event blocks until a thread has news: its id, and a set of
 // jail_event bits as the return value. For one caller at a time.
-int jail_wait_event(uint64_t *id);
+// more says whether the next call returns at once.
+int jail_wait_event(uint64_t *id, int *more);

@@ -38,12 +38,15 @@ void jail_spawn(struct jail *j)
 	pthread_mutex_unlock(&spawn_lock);
 }
 
-#define SPARES 4
+// More are made when only FEW are left, and then all at once: to make one takes a
+// processor that the guest's thread needs.
+#define SPARES 8
+#define FEW 4
 
 static struct jail *spares;
 static int n_spares;      // with those that are being made
 static size_t spare_size; // of the stack: as the first guest's, and all others'
-static bool refill;       // until one cannot be made
+static bool refill;       // until there are enough, or one cannot be made
 
 struct jail *jail_take_spare(size_t stack_size)
 {
@@ -51,16 +54,18 @@ struct jail *jail_take_spare(size_t stack_size)
 	struct jail *j = NULL;
 	if (spare_size == 0)
 		spare_size = stack_size;
-	if (spare_size == stack_size) {
+	if (spare_size == stack_size)
 		j = spares;
-		refill = true;
-		pthread_cond_signal(&spawn_wanted);
-	}
 	if (j != NULL) {
 		spares = j->next;
 		n_spares--;
 	}
+	bool few = n_spares <= FEW;
+	if (few)
+		refill = true;
 	pthread_mutex_unlock(&spawn_lock);
+	if (few)
+		pthread_cond_signal(&spawn_wanted);
 	return j;
 }
 
@@ -76,13 +81,13 @@ void jail_offer_spare(struct jail *j)
 static struct jail *next_to_spawn(void)
 {
 	pthread_mutex_lock(&spawn_lock);
-	while (spawn_first == NULL && !(refill && n_spares < SPARES))
+	while (spawn_first == NULL && !refill)
 		pthread_cond_wait(&spawn_wanted, &spawn_lock);
 	struct jail *j = spawn_first;
 	if (j == NULL) {
 		j = jail_new(spare_size);
-		refill = j != NULL;
 		n_spares += j != NULL;
+		refill = j != NULL && n_spares < SPARES;
 	} else {
 		spawn_first = j->next;
 		if (spawn_first == NULL)

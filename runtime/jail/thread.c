@@ -144,13 +144,14 @@ static void run_guest(struct jail *j)
 		return;
 	j->phase = PHASE_CREATED;
 	jail_post(j, JAIL_EV_CREATED);
-	bool ready = jail_seccomp_profile(j) == 0 && jail_wasm_instantiate(j);
-	if (ready)
+	j->ready = jail_seccomp_profile(j) == 0 && jail_wasm_instantiate(j);
+	// One of the two sees what the other one has set: this, or jail_start.
+	if (j->ready && j->start)
 		jail_post(j, JAIL_EV_READY);
 	wait_for_start(j);
 	if (j->killed)
 		j->result.ending = JAIL_END_KILLED;
-	else if (ready)
+	else if (j->ready)
 		jail_wasm_run(j);
 }
 
@@ -246,10 +247,11 @@ struct jail *jail_create(uint64_t id, const struct jail_spec *spec)
 	return j;
 }
 
-void jail_start(struct jail *j)
+int jail_start(struct jail *j)
 {
 	j->start = 1;
 	jail_futex_wake(&j->start);
+	return j->ready;
 }
 
 int jail_tid(const struct jail *j)
