@@ -14,6 +14,7 @@ import (
 	contrib "github.com/containerd/containerd/v2/contrib/seccomp"
 	"github.com/containerd/containerd/v2/pkg/oci"
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/cgroup"
 	"github.com/containerd-wasm/containerd-wasm/runtime/seccomp"
@@ -124,18 +125,12 @@ func restricted(b *testing.B, s *Spec) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	pod, err := New(b.Context(), &Spec{NewNetNS: true})
-	if err != nil {
-		b.Fatal(err)
-	}
 	b.Cleanup(func() {
-		pod.Kill()
-		<-pod.Done()
 		if err := group.Delete(); err != nil {
 			b.Error(err)
 		}
 	})
-	s.NetNS = fmt.Sprintf("/proc/self/task/%d/ns/net", pod.TID())
+	s.NetNS = namedNetwork(b)
 	s.Seccomp, s.Cgroup = profile, group.Join()
 	s.UID, s.GID, s.Groups, s.Umask = 1000, 1000, []uint32{2000}, 0o022
 	s.RootfsReadonly = true
@@ -145,4 +140,28 @@ func restricted(b *testing.B, s *Spec) {
 	}
 	s.Readonly = []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
 	s.MemoryLimit, s.InitialMemory, s.Overhead = 64<<20, PageSize, 128<<10
+}
+
+// namedNetwork returns the path of a network namespace such as CNI's are: a bind mount.
+func namedNetwork(b *testing.B) string {
+	b.Helper()
+	pod, err := New(b.Context(), &Spec{NewNetNS: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	path := filepath.Join(b.TempDir(), "netns")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		b.Fatal(err)
+	}
+	if err := unix.Mount(fmt.Sprintf("/proc/self/task/%d/ns/net", pod.TID()), path, "", unix.MS_BIND, ""); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := unix.Unmount(path, unix.MNT_DETACH); err != nil {
+			b.Error(err)
+		}
+	})
+	pod.Kill()
+	<-pod.Done()
+	return path
 }

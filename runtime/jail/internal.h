@@ -134,7 +134,7 @@ void jail_futex_wake(_Atomic int *addr);
 int jail_join_cgroup(const char *file);
 
 // Each returns 0, or -1 after jail_fail.
-int jail_own_files(struct jail *j); // needs no spec
+int jail_own_state(struct jail *j); // needs no spec
 int jail_isolate(struct jail *j);
 int jail_drop_privileges(struct jail *j);
 // From unconfined, a thread with no_new_privs may change to any profile, and from
@@ -166,8 +166,8 @@ int jail_enter_root(struct jail *j);
 int jail_set_mount_attr(struct jail *j, int fd, uint64_t attr, int flags, const char *path);
 
 // hide.c
-int jail_open_masks(struct jail *j, int masks[2]);
-int jail_hide(struct jail *j, int masks[2]);
+int jail_open_masks(struct jail *j);
+int jail_hide(struct jail *j, int masks);
 
 // jail_fail records the errno and the failed step; returns -1.
 int jail_fail(struct jail *j, const char *step, const char *path);

@@ -130,7 +130,7 @@ static void wait_for_start(struct jail *j)
 // warm_up is what all guests' threads begin with: it needs no work order.
 static int warm_up(struct jail *j)
 {
-	if (set_sigstack(j) != 0 || jail_own_files(j) != 0)
+	if (set_sigstack(j) != 0 || jail_own_state(j) != 0)
 		return -1;
 	return j->stack_size == PARKED_STACK ? 0 : jail_wasm_create(j);
 }
