@@ -2,7 +2,7 @@
 
 package jail
 
-// #include <errno.h>
+// #include "arch.h"
 // #include "jail.h"
 import "C"
 
@@ -194,15 +194,23 @@ func (g *Guest) keepKilling() {
 	}
 }
 
-// killInterval is the time before the kill is sent again. A guest that can be
-// stopped by one signal (arch.h) is gone by then, and more would only disturb.
-// Where it cannot, it is a matter of chance whether a signal finds guest code:
-// often, and at intervals that fall into no step with what the guest does.
+// resends says that one signal may not be enough to stop a guest (arch.h).
+const resends = C.JAIL_RESENDS != 0
+
+// killInterval is the time before the kill is sent again. Most guests are gone soon
+// after the first signal, and more would only disturb. The second one takes memory
+// away from a host call that works on it for long (stop.c). Where it is a matter of
+// chance whether a signal finds guest code: often, and at intervals that fall into no
+// step with what the guest does.
 func killInterval(i int) time.Duration {
-	if runtime.GOARCH == "amd64" || i >= 1000 {
+	switch {
+	case resends && i < 1000:
+		return time.Duration(200+i*7919%1300) * time.Microsecond
+	case i == 0:
+		return 3 * time.Millisecond
+	default:
 		return 20 * time.Millisecond
 	}
-	return time.Duration(200+i*7919%1300) * time.Microsecond
 }
 
 // Pause holds the guest where it is and returns when no more of its code runs. A
