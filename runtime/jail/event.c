@@ -33,11 +33,11 @@ void jail_post(struct jail *j, int events)
 		last = &j->next;
 	}
 	j->events |= events;
-	pthread_cond_signal(&news);
 	pthread_mutex_unlock(&lock);
+	pthread_cond_signal(&news); // after that: who wakes up wants the lock
 }
 
-int jail_wait_event(uint64_t *id)
+int jail_wait_event(uint64_t *id, int *more)
 {
 	pthread_mutex_lock(&lock);
 	while (first == NULL)
@@ -46,6 +46,7 @@ int jail_wait_event(uint64_t *id)
 	first = j->next;
 	if (first == NULL)
 		last = &first;
+	*more = first != NULL;
 	int events = j->events;
 	j->events = 0;
 	*id = j->id;

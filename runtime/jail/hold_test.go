@@ -110,11 +110,9 @@ func TestPauseAndResumeOften(t *testing.T) {
 }
 
 func TestKillWhilePaused(t *testing.T) {
-	for _, module := range kills {
-		t.Run(module, func(t *testing.T) {
-			s := spec(t, module)
-			blocked(t, s)
-			g := started(t, s)
+	for _, kill := range kills {
+		t.Run(kill, func(t *testing.T) {
+			g := started(t, killSpec(t, kill))
 			if err := g.Pause(t.Context()); err != nil && !errdefs.IsFailedPrecondition(err) {
 				t.Fatal(err)
 			}

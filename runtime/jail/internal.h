@@ -40,7 +40,9 @@ struct jail {
 	_Atomic int spawned;
 	_Atomic int tid;
 	_Atomic int phase;
-	_Atomic int start; // futex: 0 wait, 1 start or end
+	_Atomic int ordered; // futex: there is a spec
+	_Atomic int ready;   // instantiated
+	_Atomic int start;   // futex: 0 wait, 1 start or end
 	_Atomic int killed;
 	_Atomic int paused;    // is to be held
 	_Atomic int caught;    // since then the thread has taken the signal
@@ -57,6 +59,7 @@ struct jail {
 	// One mapping, from its start: signal stack, guard, stack (thread.c). Of
 	// the stack, what is below low is not accessible yet.
 	char *region;
+	size_t stack_size;
 	char *guard, *stack, *low;
 
 	// budget.c
@@ -66,6 +69,8 @@ struct jail {
 	_Atomic int refused;     // enum jail_refusal
 	// The address space that is reserved for linear memory (interpose.c).
 	char *linear, *linear_end;
+
+	struct jail_wasm *wasm; // or NULL
 
 	int events; // not yet taken; not 0: queued (event.c)
 	struct jail *next;
@@ -129,6 +134,7 @@ void jail_futex_wake(_Atomic int *addr);
 int jail_join_cgroup(const char *file);
 
 // Each returns 0, or -1 after jail_fail.
+int jail_own_state(struct jail *j); // needs no spec
 int jail_isolate(struct jail *j);
 int jail_drop_privileges(struct jail *j);
 // From unconfined, a thread with no_new_privs may change to any profile, and from
@@ -143,10 +149,14 @@ const char *jail_spawner_init(const char *cgroup);
 
 // thread.c, spawn.c
 void *jail_thread_main(void *jail);
-size_t jail_stack_size(const struct jail_spec *spec);
+// jail_new makes what a thread needs, jail_free gives it back.
+struct jail *jail_new(size_t stack_size);
 bool jail_grow_stack(struct jail *j, const char *to);
 bool jail_open_reserve(struct jail *j, const char *to);
 void jail_spawn(struct jail *j);
+// A thread that is warmed up, and waits for its work order.
+struct jail *jail_take_spare(size_t stack_size);
+void jail_offer_spare(struct jail *j);
 const char *jail_isolate_init(void);
 
 // root.c
@@ -156,9 +166,8 @@ int jail_enter_root(struct jail *j);
 int jail_set_mount_attr(struct jail *j, int fd, uint64_t attr, int flags, const char *path);
 
 // hide.c
-bool jail_hides(const struct jail *j, int root);
-int jail_open_masks(struct jail *j, int masks[2]);
-int jail_hide(struct jail *j, int masks[2]);
+int jail_open_masks(struct jail *j);
+int jail_hide(struct jail *j, int masks);
 
 // jail_fail records the errno and the failed step; returns -1.
 int jail_fail(struct jail *j, const char *step, const char *path);
@@ -174,6 +183,8 @@ static inline WasmEdge_String jail_string(const char *s)
 
 // wasm.c
 struct jail_wasm;
-struct jail_wasm *jail_wasm_create(struct jail *j);
-void jail_wasm_run(struct jail *j, struct jail_wasm *w);
-void jail_wasm_delete(struct jail_wasm *w);
+int jail_wasm_create(struct jail *j); // 0, or -1 with a message
+void jail_wasm_open(struct jail *j);
+bool jail_wasm_instantiate(struct jail *j);
+void jail_wasm_run(struct jail *j);
+void jail_wasm_delete(struct jail *j);

@@ -27,6 +27,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"runtime"
 	"sync"
 	"unsafe"
 
@@ -121,11 +122,17 @@ func modulePointer(ast *wasmedge.AST) (unsafe.Pointer, error) {
 func dispatch() {
 	for {
 		var id C.uint64_t
-		events := C.jail_wait_event(&id)
+		var more C.int
+		events := C.jail_wait_event(&id, &more)
 		guestsMu.Lock()
 		g := guests[uint64(id)]
 		guestsMu.Unlock()
 		g.handle(events)
+		if more == 0 {
+			// Who waited for the news runs now, on this thread, and not after
+			// another one was woken up to take it over, which takes 40 us.
+			runtime.Gosched()
+		}
 	}
 }
 

@@ -27,8 +27,8 @@
 struct jail; // one guest (or one parked sandbox) thread; opaque to the caller
 
 enum jail_event {
-	JAIL_EV_CREATED = 1, // isolated and waiting for jail_start
-	JAIL_EV_STARTED = 2, // instantiated, about to call the entry function
+	JAIL_EV_CREATED = 1, // isolated
+	JAIL_EV_READY = 2,   // instantiated, later than jail_start asked for
 	JAIL_EV_EXITED = 4,  // over; jail_result is complete
 };
 
@@ -73,7 +73,7 @@ struct jail_sysctl {
 };
 
 // The work order. Every pointer is owned by the caller and stays valid until
-// jail_reap; strings end in NUL, lists in NULL where no length is given.
+// jail_join; strings end in NUL, lists in NULL where no length is given.
 struct jail_spec {
 	const void *module;  // WasmEdge_ASTModuleContext; NULL parks the thread
 	const char *entry;   // exported function to call
@@ -135,9 +135,12 @@ uint64_t jail_budget_used(void);
 
 // jail_create makes the thread. The answer comes as JAIL_EV_CREATED or
 // JAIL_EV_EXITED for id. Returns NULL and sets errno if no thread could be
-// made: EDQUOT, the budget is used up. jail_reap must follow JAIL_EV_EXITED.
+// made: EDQUOT, the budget is used up. jail_join and jail_free must follow
+// JAIL_EV_EXITED.
 struct jail *jail_create(uint64_t id, const struct jail_spec *spec);
-void jail_start(struct jail *j);
+// jail_start lets the guest run. It returns 0 if the guest is not instantiated yet:
+// JAIL_EV_READY follows then, or JAIL_EV_EXITED.
+int jail_start(struct jail *j);
 // jail_kill asks the thread to end. Until JAIL_EV_EXITED it is to be called
 // again every few milliseconds: the guest may be in a host call that the first
 // signal only interrupted.
@@ -158,9 +161,11 @@ int jail_signal_test(const struct jail *j);
 int jail_tid(const struct jail *j);
 // jail_memory returns the linear memory of a guest in bytes.
 uint64_t jail_memory(const struct jail *j);
-// jail_reap waits for the thread to be gone, copies its result and frees it.
-void jail_reap(struct jail *j, struct jail_result *out);
+// jail_join waits for the thread to be gone, and copies its result.
+void jail_join(struct jail *j, struct jail_result *out);
+void jail_free(struct jail *j);
 
 // jail_wait_event blocks until a thread has news: its id, and a set of
 // jail_event bits as the return value. For one caller at a time.
-int jail_wait_event(uint64_t *id);
+// more says whether the next call returns at once.
+int jail_wait_event(uint64_t *id, int *more);

@@ -47,7 +47,8 @@ func TestBudgetOfAllGuests(t *testing.T) {
 	s := spec(t, "grow")
 	s.Overhead = 50 * PageSize
 	first := create(t, s)
-	if used := MemoryUsed(); used != 50*PageSize {
+	// It has an instance, of one page, at once or soon after.
+	if used := MemoryUsed(); used != 50*PageSize && used != 51*PageSize {
 		t.Errorf("%d bytes are charged", used)
 	}
 	s2 := spec(t, "grow")

@@ -40,7 +40,7 @@ static _Unwind_Reason_Code visit(struct _Unwind_Context *frame, void *arg)
 		return _URC_NO_REASON;
 	// NOLINTNEXTLINE(performance-no-int-to-ptr): the frame of what it called ends here.
 	uintptr_t *slot = (uintptr_t *)_Unwind_GetCFA(frame) - 1;
-	const char *at = (const char *)slot, *top = s->j->stack + jail_stack_size(s->j->spec);
+	const char *at = (const char *)slot, *top = s->j->stack + s->j->stack_size;
 	if (!interrupted && at >= s->j->low && at < top && *slot == pc)
 		s->slot = slot;
 	return _URC_END_OF_STACK;

@@ -98,7 +98,12 @@ const (
 type order struct {
 	spec   *C.struct_jail_spec
 	blocks []unsafe.Pointer
+	rest   []byte // of the last block: not used yet
 }
+
+// blockSize is what most orders need; a call of C for each string would take longer
+// than all the rest.
+const blockSize = 8 << 10
 
 func newOrder(s *Spec) (*order, error) {
 	if err := s.validate(); err != nil {
@@ -175,17 +180,24 @@ func (s *Spec) validate() error {
 // alloc returns zeroed C memory for n items. It never fails: for cgo, a failed
 // C.malloc is fatal, as running out of memory is for Go.
 func (o *order) alloc(n int, size C.size_t) unsafe.Pointer {
-	p := C.malloc(C.size_t(n) * size)
-	clear(unsafe.Slice((*byte)(p), C.size_t(n)*size))
-	o.blocks = append(o.blocks, p)
-	return p
+	const align = 8
+	need := (n*int(size) + align - 1) &^ (align - 1)
+	if need > len(o.rest) {
+		block := max(need, blockSize)
+		p := C.malloc(C.size_t(block))
+		o.blocks, o.rest = append(o.blocks, p), unsafe.Slice((*byte)(p), block)
+	}
+	p := o.rest[:need]
+	o.rest = o.rest[need:]
+	clear(p)
+	return unsafe.Pointer(unsafe.SliceData(p))
 }
 
 func (o *order) free() {
 	for _, p := range o.blocks {
 		C.free(p)
 	}
-	o.blocks = nil
+	o.blocks, o.rest = nil, nil
 }
 
 func (o *order) optional(s string) *C.char {
@@ -196,9 +208,9 @@ func (o *order) optional(s string) *C.char {
 }
 
 func (o *order) str(s string) *C.char {
-	p := C.CString(s)
-	o.blocks = append(o.blocks, unsafe.Pointer(p))
-	return p
+	p := o.alloc(len(s)+1, 1)
+	copy(unsafe.Slice((*byte)(p), len(s)), s)
+	return (*C.char)(p)
 }
 
 func (o *order) bytes(b []byte) unsafe.Pointer {
