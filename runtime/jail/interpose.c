@@ -11,6 +11,7 @@
 //   epoll_wait            the one blocking call that SA_RESTART does not restart
 //   operator new          what a host call takes of the engine's heap
 //   __assert_fail, abort  how the engine gives up on a host call
+//   __register_frame, ... how it tells the unwinder of a module's code
 //
 // libc's own calls, such as malloc's, do not come here.
 
@@ -215,6 +216,20 @@ void *_Znwm(size_t size) // NOLINT(bugprone-reserved-identifier)
 	return libstdcxx(size);
 }
 
+// The engine registers the frames of each module's code. Nothing has to unwind them,
+// and once there are any, the unwinder takes a lock, and allocates, for an address in
+// code that is new to it. It runs in signal handlers (return.c), which may have
+// interrupted malloc: the guest would wait for itself, and all others for it.
+void __register_frame(void *frames) // NOLINT(bugprone-reserved-identifier)
+{
+	(void)frames;
+}
+
+void __deregister_frame(void *frames) // NOLINT(bugprone-reserved-identifier)
+{
+	(void)frames;
+}
+
 // jail_interpose_init makes sure that it is these which libraries find: without
 // them, no limit would hold.
 const char *jail_interpose_init(void)
@@ -237,6 +252,8 @@ const char *jail_interpose_init(void)
 		{"_Znwm", (void (*)(void))_Znwm},
 		{"__assert_fail", (void (*)(void))__assert_fail},
 		{"abort", abort},
+		{"__register_frame", (void (*)(void))__register_frame},
+		{"__deregister_frame", (void (*)(void))__deregister_frame},
 	};
 	for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++)
 		if (dlsym(RTLD_DEFAULT, functions[i].name) != (void *)functions[i].ours)

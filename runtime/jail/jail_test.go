@@ -28,18 +28,22 @@ func compile(in, out string) error {
 	return compiler.Compile(in, out)
 }
 
-// loadFile compiles a module and loads it. Modules stay loaded: guests share
-// them.
+// loadFile compiles a module and loads it.
 func loadFile(dir, path string) (*wasmedge.AST, error) {
 	out := compiled(dir, filepath.Base(path))
 	if msg, err := exec.Command("/proc/self/exe", compileArg, path, out).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("compiling %s: %w: %s", path, err, msg)
 	}
+	return load(out)
+}
+
+// load loads what was compiled.
+func load(path string) (*wasmedge.AST, error) {
 	conf := wasmedge.NewConfigure()
 	defer conf.Release()
 	loader := wasmedge.NewLoaderWithConfig(conf)
 	defer loader.Release()
-	ast, err := loader.LoadFile(out)
+	ast, err := loader.LoadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("loading %s: %w", path, err)
 	}

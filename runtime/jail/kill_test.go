@@ -107,6 +107,31 @@ func TestKillAtAnyMoment(t *testing.T) {
 	}
 }
 
+// A module's code is new to the unwinder, and the guest is in the middle of malloc
+// (return.c).
+func TestKillWhileTheEngineAllocates(t *testing.T) {
+	s := spec(t, "allocate")
+	for range 300 {
+		module, err := load(compiled(modulesDir, "allocate.wat"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Module = module
+		g := create(t, s)
+		if err := g.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Millisecond)
+		g.Kill()
+		select {
+		case <-g.Done():
+		case <-time.After(10 * time.Second):
+			t.Fatal("the guest is still there")
+		}
+		module.Release()
+	}
+}
+
 // TestKillDuringInstantiation: what a module begins with is copied meanwhile.
 func TestKillDuringInstantiation(t *testing.T) {
 	s := spec(t, "hello")

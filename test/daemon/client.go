@@ -24,15 +24,25 @@ import (
 	"github.com/containerd-wasm/containerd-wasm/test/patience"
 )
 
-// connect makes the clients, and waits until CRI, which starts last, answers.
-func (d *Daemon) connect(ctx context.Context) error {
+// Dial makes connections of the caller's own, who closes them: to containerd's
+// services, in namespace d.Name, and to CRI's.
+func (d *Daemon) Dial() (*containerd.Client, *grpc.ClientConn, error) {
 	client, err := containerd.New(d.Address, containerd.WithDefaultNamespace(d.Name))
 	if err != nil {
-		return fmt.Errorf("connecting to the daemon: %w", err)
+		return nil, nil, fmt.Errorf("connecting to the daemon: %w", err)
 	}
 	conn, err := grpc.NewClient("unix://"+d.Address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
-		return fmt.Errorf("connecting to CRI: %w", errors.Join(err, client.Close()))
+		return nil, nil, fmt.Errorf("connecting to CRI: %w", errors.Join(err, client.Close()))
+	}
+	return client, conn, nil
+}
+
+// connect makes the clients, and waits until CRI, which starts last, answers.
+func (d *Daemon) connect(ctx context.Context) error {
+	client, conn, err := d.Dial()
+	if err != nil {
+		return err
 	}
 	d.mu.Lock()
 	d.client, d.cri = client, conn

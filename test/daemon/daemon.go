@@ -68,10 +68,11 @@ type Daemon struct {
 }
 
 type options struct {
-	toml   string
-	bridge bool
-	tmpfs  bool
-	noCRI  bool
+	toml    string
+	program string
+	bridge  bool
+	tmpfs   bool
+	noCRI   bool
 }
 
 // Option changes the daemon.
@@ -80,6 +81,9 @@ type Option func(*options)
 // WithTOML adds lines to the configuration, in a file that comes after the others:
 // a plugin's table in them replaces that plugin's whole.
 func WithTOML(lines string) Option { return func(o *options) { o.toml += lines + "\n" } }
+
+// WithProgram runs another daemon than bin/containerd-wasm: the file at path.
+func WithProgram(path string) Option { return func(o *options) { o.program = path } }
 
 // WithBridge gives pods a network: a bridge with a subnet of its own.
 func WithBridge() Option { return func(o *options) { o.bridge = true } }
@@ -122,6 +126,7 @@ func New(ctx context.Context, opts ...Option) (_ *Daemon, retErr error) {
 	d := &Daemon{Name: name, Dir: filepath.Join(os.TempDir(), name), bin: bin}
 	d.Root, d.State = filepath.Join(d.Dir, "d/root"), filepath.Join(d.Dir, "d/state")
 	d.Address = filepath.Join(d.Dir, "c.sock")
+	d.options.program = filepath.Join(bin, "containerd-wasm")
 	for _, opt := range opts {
 		opt(&d.options)
 	}
