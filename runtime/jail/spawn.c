@@ -78,6 +78,7 @@ static void *spawner(void *arg)
 			j->spawned = 0;
 			errno = code;
 			jail_fail(j, "make a thread", NULL);
+			jail_uncharge_all(j);
 			jail_post(j, JAIL_EV_EXITED);
 		}
 	}

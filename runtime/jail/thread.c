@@ -179,23 +179,31 @@ void *jail_thread_main(void *arg)
 	return NULL;
 }
 
-struct jail *jail_create(uint64_t id, const struct jail_spec *spec)
+// give_up frees a guest that never had a thread; it returns NULL and sets errno.
+static struct jail *give_up(struct jail *j, int err)
+{
+	if (j->limit != NULL) {
+		jail_uncharge_all(j);
+		jail_leave_limit(j);
+	}
+	free(j);
+	errno = err;
+	return NULL;
+}
+
+struct jail *jail_create(uint64_t id, const struct jail_spec *spec, struct jail *beside)
 {
 	struct jail *j = calloc(1, sizeof(*j));
 	if (j == NULL)
 		return NULL;
 	j->id = id;
 	j->spec = spec;
-	if (!jail_charge(j, spec->overhead)) {
-		free(j);
-		errno = EDQUOT;
-		return NULL;
-	}
-	if (map_stack(j) != 0) {
-		jail_uncharge_all(j);
-		free(j);
-		return NULL;
-	}
+	if (!jail_share_limit(j, beside))
+		return give_up(j, ENOMEM);
+	if (!jail_charge(j, spec->overhead))
+		return give_up(j, EDQUOT);
+	if (map_stack(j) != 0)
+		return give_up(j, errno);
 	jail_spawn(j);
 	return j;
 }
@@ -211,11 +219,18 @@ int jail_tid(const struct jail *j)
 	return j->tid;
 }
 
+// The phase changes before the number can become another thread's.
+int jail_is_there(const struct jail *j)
+{
+	return j->phase == PHASE_CREATED || j->phase == PHASE_GUEST;
+}
+
 void jail_reap(struct jail *j, struct jail_result *out)
 {
 	if (j->spawned)
 		pthread_join(j->thread, NULL);
 	*out = j->result;
 	munmap(j->region, region_size(j->spec));
+	jail_leave_limit(j);
 	free(j);
 }
