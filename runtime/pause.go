@@ -25,7 +25,7 @@ func (t *task) Pause(ctx context.Context) error {
 			continue
 		}
 		if err := x.hold(ctx); err != nil && !x.over() {
-			t.release()
+			_ = t.release() // it is held
 			return fmt.Errorf("pausing %s: %w", x.name, err)
 		}
 	}

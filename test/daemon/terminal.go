@@ -131,6 +131,15 @@ func (term *Terminal) Expect(t testing.TB, text string) {
 	})
 }
 
+// Hangup ends the command, as closing the window does.
+func (term *Terminal) Hangup(t testing.TB) {
+	t.Helper()
+	if err := term.cmd.Process.Signal(unix.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	term.Wait(t)
+}
+
 // Wait returns the command's exit code when it has ended.
 func (term *Terminal) Wait(t testing.TB) int {
 	t.Helper()

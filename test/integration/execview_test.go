@@ -5,6 +5,7 @@ package integration
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,8 +23,7 @@ import (
 	"github.com/containerd-wasm/containerd-wasm/test/patience"
 )
 
-// An exec sees what the container sees now, also in a tmpfs, and also where the root
-// was mounted for the container alone.
+// An exec sees what the container sees now, also in a tmpfs.
 func TestExecSeesTheContainersFiles(t *testing.T) {
 	volume := t.TempDir()
 	mounts := oci.WithMounts([]specs.Mount{
@@ -46,6 +46,30 @@ func TestExecSeesTheContainersFiles(t *testing.T) {
 	}
 	writeFile(t, fmt.Sprintf("/proc/%d/task/%d/root/scratch/late.wasm", d.PID(), b.Task.Pid()), program)
 	expect(t, b.exec(t, command("/scratch/late.wasm", "9"), nil).wait(t), 9, "")
+}
+
+// The root was mounted for a moment only, when the container was made.
+func TestExecInAMountedRoot(t *testing.T) {
+	d := shared(t)
+	id := newID()
+	expect(t, d.Ctr(t, "run", "--detach", "--null-io", "--runtime", daemon.Runtime, "--snapshotter", "overlayfs", tools(t, d), id), 0, "")
+	defer func() {
+		d.Ctr(t, "tasks", "rm", "--force", id)
+		d.Ctr(t, "containers", "rm", id)
+	}()
+	for i, tc := range []struct {
+		args   []string
+		stdout string
+	}{
+		{[]string{"/write.wasm", "/file", "text"}, ""},
+		{[]string{"/cat.wasm", "/file"}, "text"},
+	} {
+		args := []string{"tasks", "exec", "--fifo-dir", d.FIFODir(), "--exec-id", fmt.Sprint("e", i), id}
+		expect(t, d.Ctr(t, append(args, tc.args...)...), 0, tc.stdout)
+	}
+	if mounts := d.Mounts(); slices.ContainsFunc(mounts, func(m string) bool { return strings.Contains(m, id) }) {
+		t.Errorf("it is still mounted: %q", mounts)
+	}
 }
 
 func TestExecIsConfinedAsTheContainer(t *testing.T) {

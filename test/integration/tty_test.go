@@ -80,7 +80,7 @@ func TestCtrExecOnATerminal(t *testing.T) {
 		return nil
 	})
 	term.Type(t, "text\r")
-	term.Expect(t, "text\ntext\n")
+	term.Expect(t, strings.Repeat("text\n", 2))
 	term.Type(t, controlC)
 	if code := term.Wait(t); code != 130 {
 		t.Errorf("exit code %d", code)
