@@ -17,35 +17,33 @@ import (
 	"github.com/containerd-wasm/containerd-wasm/runtime/seccomp"
 )
 
-// restrict fills in what of the spec confines a guest further.
+// restrictProcess fills in what of a process confines it further.
 //
 // Errors: NotImplemented for what cannot hold for a thread, and would leave the
 // guest less confined than the spec asks; InvalidArgument.
-func restrict(js *jail.Spec, spec *specs.Spec) error {
-	p := spec.Process
+func restrictProcess(js *jail.Spec, p *specs.Process) error {
 	if p.SelinuxLabel != "" {
 		return fmt.Errorf("SELinux label %q: a thread cannot have one of its own: %w", p.SelinuxLabel, errdefs.ErrNotImplemented)
 	}
 	if err := apparmor(js, p.ApparmorProfile); err != nil {
 		return err
 	}
-	if err := rlimits(js, p.Rlimits); err != nil {
-		return err
-	}
-	if spec.Linux == nil {
-		return nil
-	}
-	if err := refuseLinux(spec.Linux); err != nil {
+	return rlimits(js, p.Rlimits)
+}
+
+// restrict does the same for the rest of the spec. Errors: likewise.
+func restrict(js *jail.Spec, l *specs.Linux) error {
+	if err := refuseLinux(l); err != nil {
 		return err
 	}
 	var err error
-	if js.Seccomp, err = seccomp.Compile(spec.Linux.Seccomp); err != nil {
+	if js.Seccomp, err = seccomp.Compile(l.Seccomp); err != nil {
 		return err
 	}
-	if js.Masked, err = hiddenPaths("masked", spec.Linux.MaskedPaths); err != nil {
+	if js.Masked, err = hiddenPaths("masked", l.MaskedPaths); err != nil {
 		return err
 	}
-	js.Readonly, err = hiddenPaths("read-only", spec.Linux.ReadonlyPaths)
+	js.Readonly, err = hiddenPaths("read-only", l.ReadonlyPaths)
 	return err
 }
 

@@ -65,14 +65,10 @@ func New(ctx context.Context, spec *Spec) (*Guest, error) {
 		order.free()
 		return nil, err
 	}
-	g.mu.Lock()
-	c, err := C.jail_create(C.uint64_t(g.id), order.spec)
-	g.c = c
-	g.mu.Unlock()
-	if c == nil {
+	if err := g.create(spec.View); err != nil {
 		unregister(g)
 		order.free()
-		return nil, noThread(err)
+		return nil, err
 	}
 	select {
 	case <-g.created:
@@ -91,6 +87,26 @@ func New(ctx context.Context, spec *Spec) (*Guest, error) {
 		}
 	}
 	return g, nil
+}
+
+// create makes the thread.
+func (g *Guest) create(view *View) error {
+	err := fmt.Errorf("the guest that it is to be beside: %w: %w", errDone, errdefs.ErrFailedPrecondition)
+	create := func(beside *C.struct_jail) {
+		g.mu.Lock() // its news must not come before g.c is set
+		defer g.mu.Unlock()
+		var errno error
+		g.c, errno = C.jail_create(C.uint64_t(g.id), g.order.spec, beside)
+		if err = nil; g.c == nil {
+			err = noThread(errno)
+		}
+	}
+	if view == nil {
+		create(nil)
+	} else {
+		view.guest.withC(create)
+	}
+	return err
 }
 
 // testSignals ends a guest whose AppArmor profile lets no signals of this process

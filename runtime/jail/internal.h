@@ -63,6 +63,7 @@ struct jail {
 	char *guard, *stack, *low;
 
 	// budget.c
+	struct jail_limit *limit;
 	_Atomic uint64_t memory; // bytes of linear memory
 	uint64_t charged;        // bytes, all together
 	uint64_t prepaid;        // bytes that the instance's memory may take
@@ -117,6 +118,11 @@ void jail_end_guest(siginfo_t *info, void *context); // does not return from gue
 int jail_make_thread(pthread_t *thread, void *(*main)(void *), void *arg);
 
 // budget.c: false: refused, and noted.
+bool jail_share_limit(struct jail *j, uint64_t bytes, struct jail *beside);
+void jail_leave_limit(struct jail *j);
+uint64_t jail_limit(const struct jail *j);
+uint64_t jail_limit_used(const struct jail *j);
+bool jail_prepay(struct jail *j, uint64_t bytes);
 bool jail_charge(struct jail *j, uint64_t bytes);
 bool jail_charge_memory(struct jail *j, uint64_t bytes);
 void jail_uncharge_memory(struct jail *j, uint64_t bytes);

@@ -78,6 +78,8 @@ struct jail_spec {
 	const void *module;  // WasmEdge_ASTModuleContext; NULL parks the thread
 	const char *entry;   // exported function to call
 	const char *rootfs;  // host directory; NULL for a parked thread
+	const char *mntns;   // mount namespace in which rootfs is entered as it is, mounts
+			     // and all, as another guest has it; NULL: it is cloned
 	int rootfs_readonly; // for the guest
 	int rootfs_sealed;   // for everybody: not even mount points are made
 	struct jail_file stdio[3];
@@ -104,7 +106,7 @@ struct jail_spec {
 	uint16_t n_filter;           // 0: none
 	const char *const *masked;   // absolute paths that are to look empty
 	const char *const *readonly; // absolute paths that nobody may write below
-	uint64_t memory_limit;       // bytes of linear memory
+	uint64_t memory_limit;       // bytes of linear memory; not for a guest beside another
 	uint64_t initial_memory;     // bytes of linear memory that the module starts with
 	uint64_t overhead;           // bytes to be charged beside linear memory and stack
 	size_t stack_size;           // bytes of native stack for guest code, at most
@@ -136,8 +138,9 @@ uint64_t jail_budget_used(void);
 // jail_create makes the thread. The answer comes as JAIL_EV_CREATED or
 // JAIL_EV_EXITED for id. Returns NULL and sets errno if no thread could be
 // made: EDQUOT, the budget is used up. jail_join and jail_free must follow
-// JAIL_EV_EXITED.
-struct jail *jail_create(uint64_t id, const struct jail_spec *spec);
+// JAIL_EV_EXITED. beside is a guest, not freed yet, whose memory limit is for both
+// together, or NULL.
+struct jail *jail_create(uint64_t id, const struct jail_spec *spec, struct jail *beside);
 // jail_start lets the guest run. It returns 0 if the guest is not instantiated yet:
 // JAIL_EV_READY follows then, or JAIL_EV_EXITED.
 int jail_start(struct jail *j);
@@ -159,6 +162,9 @@ void jail_resume(struct jail *j);
 // or an error number. A security module may deny them; nothing else ends guest code.
 int jail_signal_test(const struct jail *j);
 int jail_tid(const struct jail *j);
+// jail_is_there says whether the thread is still the one of jail_tid: what was found
+// under that number before is the guest's.
+int jail_is_there(const struct jail *j);
 // jail_memory returns the linear memory of a guest in bytes.
 uint64_t jail_memory(const struct jail *j);
 // jail_join waits for the thread to be gone, and copies its result.

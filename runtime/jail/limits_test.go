@@ -37,7 +37,7 @@ func TestMemoryLimit(t *testing.T) {
 		t.Fatalf("started with too little memory: %v", err)
 	}
 	s.InitialMemory = 0 // what the caller says is not trusted
-	if err := create(t, s).Start(); !errdefs.IsInvalidArgument(err) {
+	if err := create(t, s).Start(); !errdefs.IsResourceExhausted(err) {
 		t.Fatalf("started with too little memory: %v", err)
 	}
 }

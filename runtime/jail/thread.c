@@ -220,23 +220,40 @@ struct jail *jail_new(size_t stack)
 void jail_free(struct jail *j)
 {
 	munmap(j->region, region_size(j));
+	jail_leave_limit(j);
 	free(j);
 }
 
-struct jail *jail_create(uint64_t id, const struct jail_spec *spec)
+// charge is all that a guest is charged before it runs. It returns an error number.
+static int charge(struct jail *j, const struct jail_spec *spec, struct jail *beside)
+{
+	if (!jail_share_limit(j, spec->memory_limit, beside))
+		return ENOMEM;
+	return jail_charge(j, spec->overhead) ? 0 : EDQUOT;
+}
+
+// give_up is for a guest that cannot be charged; a spare thread is as it was.
+static struct jail *give_up(struct jail *j, bool spare, int err)
+{
+	jail_leave_limit(j);
+	j->refused = JAIL_REFUSED_NOTHING;
+	if (spare)
+		jail_offer_spare(j);
+	else
+		jail_free(j);
+	errno = err;
+	return NULL;
+}
+
+struct jail *jail_create(uint64_t id, const struct jail_spec *spec, struct jail *beside)
 {
 	struct jail *spare = spec->module != NULL ? jail_take_spare(stack_size(spec)) : NULL;
 	struct jail *j = spare != NULL ? spare : jail_new(stack_size(spec));
 	if (j == NULL)
 		return NULL;
-	if (!jail_charge(j, spec->overhead)) {
-		if (spare != NULL)
-			jail_offer_spare(spare);
-		else
-			jail_free(j);
-		errno = EDQUOT;
-		return NULL;
-	}
+	int err = charge(j, spec, beside);
+	if (err != 0)
+		return give_up(j, spare != NULL, err);
 	j->id = id;
 	j->spec = spec;
 	j->ordered = 1;
@@ -257,6 +274,12 @@ int jail_start(struct jail *j)
 int jail_tid(const struct jail *j)
 {
 	return j->tid;
+}
+
+// The phase changes before the number can become another thread's.
+int jail_is_there(const struct jail *j)
+{
+	return j->phase == PHASE_CREATED || j->phase == PHASE_GUEST;
 }
 
 void jail_join(struct jail *j, struct jail_result *out)

@@ -203,15 +203,6 @@ func TestStats(t *testing.T) {
 	})
 }
 
-func TestExecIsRefused(t *testing.T) {
-	d := shared(t)
-	c := wasmPod(t, d, host).run(t, containerConfig("sleep"))
-	_, err := d.CRI().ExecSync(t.Context(), &criapi.ExecSyncRequest{ContainerId: c.id, Cmd: []string{"/sleep.wasm"}, Timeout: 5})
-	if err == nil || !strings.Contains(err.Error(), "does not support") {
-		t.Errorf("the error is %v", err)
-	}
-}
-
 func TestLogRotation(t *testing.T) {
 	d := shared(t)
 	c := wasmPod(t, d, host).run(t, containerConfig("sleep"))

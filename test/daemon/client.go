@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containerd/containerd/api/services/tasks/v1"
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 	"github.com/containerd/platforms"
@@ -93,6 +94,19 @@ func (d *Daemon) CRIImages() criapi.ImageServiceClient {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return criapi.NewImageServiceClient(d.cri)
+}
+
+// Pids are the threads of a container of CRI: its own, and those of its execs.
+func (d *Daemon) Pids(ctx context.Context, id string) ([]uint32, error) {
+	r, err := d.Client().TaskService().ListPids(namespaces.WithNamespace(ctx, CRINamespace), &tasks.ListPidsRequest{ContainerID: id})
+	if err != nil {
+		return nil, err
+	}
+	var pids []uint32
+	for _, p := range r.GetProcesses() {
+		pids = append(pids, p.GetPid())
+	}
+	return pids, nil
 }
 
 // Import builds images and imports them into d.Name and for CRI.

@@ -134,7 +134,7 @@ func (c *Container) io() cio.Creator {
 		r, _ := io.Pipe()
 		stdin = io.MultiReader(stdin, r)
 	}
-	streams := []cio.Opt{cio.WithStreams(stdin, &c.Stdout, &c.Stderr), cio.WithFIFODir(c.Daemon.fifoDir())}
+	streams := []cio.Opt{cio.WithStreams(stdin, &c.Stdout, &c.Stderr), cio.WithFIFODir(c.Daemon.FIFODir())}
 	if c.job.TTY {
 		streams = append(streams, cio.WithTerminal)
 	}
@@ -143,7 +143,7 @@ func (c *Container) io() cio.Creator {
 
 // unread opens the task's output and leaves it there.
 func (c *Container) unread(id string) (cio.IO, error) {
-	set, err := cio.NewFIFOSetInDir(c.Daemon.fifoDir(), id, false)
+	set, err := cio.NewFIFOSetInDir(c.Daemon.FIFODir(), id, false)
 	if err != nil {
 		return nil, err
 	}

@@ -45,7 +45,7 @@ func (d *Daemon) CtrWithInput(t testing.TB, input string, args ...string) Output
 // RunArgs are the arguments of `ctr run` up to the image, for our runtime.
 func (d *Daemon) RunArgs(flags ...string) []string {
 	return append([]string{
-		"run", "--rm", "--runtime", Runtime, "--snapshotter", Snapshotter, "--fifo-dir", d.fifoDir(),
+		"run", "--rm", "--runtime", Runtime, "--snapshotter", Snapshotter, "--fifo-dir", d.FIFODir(),
 	}, flags...)
 }
 

@@ -184,7 +184,7 @@ func (d *Daemon) logSize() int64 {
 	return info.Size()
 }
 
-// fifoDir holds the FIFOs of containers' output while these are there.
-func (d *Daemon) fifoDir() string { return filepath.Join(d.Dir, "fifo") }
+// FIFODir holds the FIFOs of containers' output while these are there.
+func (d *Daemon) FIFODir() string { return filepath.Join(d.Dir, "fifo") }
 
 func (d *Daemon) logPath() string { return filepath.Join(d.Dir, "log") }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -54,6 +55,24 @@ func Image(ctx context.Context, spec Spec) (v1.Image, error) {
 	}
 	config := v1.Config{Entrypoint: []string{spec.Path}, Env: spec.Env, WorkingDir: "/"}
 	return New(spec.Platform, config, map[string][]byte{spec.Path: program})
+}
+
+// Several compiles guests and returns an image with all of them, as /NAME.wasm, and
+// the given files. The first is the entrypoint.
+func Several(ctx context.Context, files map[string][]byte, names ...string) (v1.Image, error) {
+	all := maps.Clone(files)
+	if all == nil {
+		all = make(map[string][]byte)
+	}
+	for _, name := range names {
+		spec := Wasm(name)
+		program, err := Compile(ctx, spec)
+		if err != nil {
+			return nil, err
+		}
+		all[spec.Path] = program
+	}
+	return New(Host(), v1.Config{Entrypoint: []string{Wasm(names[0]).Path}, WorkingDir: "/"}, all)
 }
 
 // Compile returns the spec's program, that of Programs if this is set.
