@@ -162,7 +162,7 @@ bool jail_open_reserve(struct jail *j, const char *to);
 void jail_spawn(struct jail *j);
 // A thread that is warmed up, and waits for its work order.
 struct jail *jail_take_spare(size_t stack_size);
-void jail_offer_spare(struct jail *j);
+void jail_offer_spare(struct jail *j, bool taken); // taken: again, after jail_take_spare
 const char *jail_isolate_init(void);
 
 // root.c

@@ -69,9 +69,10 @@ struct jail *jail_take_spare(size_t stack_size)
 	return j;
 }
 
-void jail_offer_spare(struct jail *j)
+void jail_offer_spare(struct jail *j, bool taken)
 {
 	pthread_mutex_lock(&spawn_lock);
+	n_spares += taken; // else it was counted when it was made
 	j->next = spares;
 	spares = j;
 	pthread_mutex_unlock(&spawn_lock);

@@ -182,7 +182,7 @@ void *jail_thread_main(void *arg)
 	jail_self = j;
 	bool warm = warm_up(j) == 0;
 	if (!j->ordered)
-		jail_offer_spare(j);
+		jail_offer_spare(j, false);
 	while (!j->ordered)
 		jail_futex_wait(&j->ordered, 0);
 	if (warm)
@@ -238,7 +238,7 @@ static struct jail *give_up(struct jail *j, bool spare, int err)
 	jail_leave_limit(j);
 	j->refused = JAIL_REFUSED_NOTHING;
 	if (spare)
-		jail_offer_spare(j);
+		jail_offer_spare(j, true);
 	else
 		jail_free(j);
 	errno = err;
