@@ -43,7 +43,7 @@ BENCHTIME ?= 1s
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build images test test-vm check demo bench fuzz install clean FORCE
+.PHONY: help deps build images test test-vm cross check demo bench fuzz install clean FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ test: deps build ## run all tests that need no cluster
 test-vm: deps build ## run the tests for root in a VM: Debian 13's kernel, cgroup v2
 	scripts/deps.sh vm
 	scripts/test-vm.sh
+
+cross: deps ## build the daemon and the runtime's tests for arm64
+	scripts/cross.sh
 
 check: deps ## format, tidy and lint; fails if that changes a file
 	scripts/check.sh

@@ -144,3 +144,20 @@ func TestPauseErrors(t *testing.T) {
 		t.Errorf("paused a guest that is over: %v", err)
 	}
 }
+
+// A guest that is paused again just as it goes on is held, too.
+func TestPauseRightAfterResume(t *testing.T) {
+	g := started(t, spec(t, "spin"))
+	pause(t, g)
+	for i := range 300 {
+		resume(t, g)
+		for begin := time.Now(); time.Since(begin) < time.Duration(i)*time.Microsecond; {
+		}
+		pause(t, g)
+		before := g.CPUTime()
+		time.Sleep(time.Millisecond)
+		if ran := g.CPUTime() - before; ran > 500*time.Microsecond {
+			t.Fatalf("the guest ran for %v while it was paused", ran)
+		}
+	}
+}

@@ -72,6 +72,12 @@ func TestBudgetOfAllGuests(t *testing.T) {
 	if got := first.Result(); got.Code != 50 || got.Refused != RefusedByBudget {
 		t.Errorf("ended with %+v", got)
 	}
+	// What one was refused is held against none that gets its thread.
+	for range 20 {
+		if got := runGuest(t, spec(t, "hello")); got.Ending != Exited || got.Refused != NotRefused {
+			t.Fatalf("ended with %+v", got)
+		}
+	}
 }
 
 // A guest that is refused gives back the thread that was made in advance, as it was.

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -181,10 +182,13 @@ void *jail_thread_main(void *arg)
 	j->tid = (int)syscall(SYS_gettid);
 	jail_self = j;
 	bool warm = warm_up(j) == 0;
-	if (!j->ordered)
+	if (!j->ordered) {
+		prctl(PR_SET_NAME, "wasm-spare", 0, 0, 0);
 		jail_offer_spare(j, false);
-	while (!j->ordered)
-		jail_futex_wait(&j->ordered, 0);
+		while (!j->ordered)
+			jail_futex_wait(&j->ordered, 0);
+	}
+	prctl(PR_SET_NAME, j->spec->module != NULL ? "wasm-guest" : "wasm-pod", 0, 0, 0);
 	if (warm)
 		serve(j);
 	j->phase = PHASE_DONE;
