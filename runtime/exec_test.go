@@ -70,6 +70,7 @@ func FuzzProcess(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add([]byte(`{"args":["/a"],"apparmorProfile":"unconfined","rlimits":[{"type":"RLIMIT_STACK","soft":1000000000,"hard":1000000000}]}`))
+	f.Add([]byte(`{"args":["/a"],"rlimits":[{"type":"RLIMIT_NOFILE","soft":1000,"hard":1000}],"capabilities":{"effective":["CAP_DAC_OVERRIDE"]}}`))
 	f.Add([]byte(`{"args":["/a"],"terminal":true,"consoleSize":{"height":1,"width":4000000000},"user":{"uid":5},"capabilities":{"ambient":["CAP_CHOWN"]}}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		p, err := parseProcess(&ptypes.Any{TypeUrl: url, Value: text})
@@ -79,11 +80,11 @@ func FuzzProcess(f *testing.F) {
 		}
 		confined := jail.Spec{StackSize: minStack * 2, MaxFiles: 100, Seccomp: []byte("12345678"), AppArmor: "profile"}
 		js := confined
-		if err := identity(&js, p); err != nil {
+		if err := execIdentity(&js, p); err != nil {
 			checkClass(t, err)
 			return
 		}
-		if js.StackSize > confined.StackSize || js.AppArmor == "" || !bytes.Equal(js.Seccomp, confined.Seccomp) || js.MaxFiles == 0 {
+		if js.StackSize > confined.StackSize || js.AppArmor == "" || !bytes.Equal(js.Seccomp, confined.Seccomp) || js.MaxFiles == 0 || js.MaxFiles > confined.MaxFiles || js.Caps&dacOverride != 0 {
 			t.Errorf("confined by %+v", js)
 		}
 		checkUserAndCapabilities(t, &js, &specs.Spec{Process: p})

@@ -105,7 +105,7 @@ func rlimits(js *jail.Spec, limits []specs.POSIXRlimit) error {
 		case slices.Contains(ineffective, l.Type):
 		case l.Type == "RLIMIT_NOFILE":
 			// The engine needs stdio and the root.
-			js.MaxFiles = int(min(max(l.Soft, 4), jail.DefaultMaxFiles))
+			js.MaxFiles = min(int(min(max(l.Soft, 4), jail.DefaultMaxFiles)), orDefault(js.MaxFiles))
 		case l.Type == "RLIMIT_STACK":
 			js.StackSize = min(js.StackSize, max(l.Soft, minStack))
 		case !slices.Contains(unsupported, l.Type):
@@ -115,6 +115,14 @@ func rlimits(js *jail.Spec, limits []specs.POSIXRlimit) error {
 		}
 	}
 	return nil
+}
+
+// orDefault is what an exec's container has, or the default.
+func orDefault(maxFiles int) int {
+	if maxFiles == 0 {
+		return jail.DefaultMaxFiles
+	}
+	return maxFiles
 }
 
 // maxHidden is far above what any client asks for.

@@ -120,6 +120,7 @@ func TestExec(t *testing.T) {
 		"the same module": {process: command("/sleep.wasm", "0"), stdout: "sleeping\n"},
 		"relative":        {process: &specs.Process{Args: []string{"./../exit.wasm", "3"}, Cwd: "/tmp"}, code: 3},
 		"in PATH":         {process: &specs.Process{Args: []string{"exit.wasm", "4"}, Cwd: "/tmp", Env: []string{"PATH=/bin:/"}}, code: 4},
+		"no .wasm":        {process: command("/exit", "5"), code: 5},
 		"environment":     {process: &specs.Process{Args: []string{"/env.wasm", "a b"}, Cwd: "/x", Env: []string{"A=1"}}, stdout: "arg /env.wasm\narg a b\nenv A=1\nenv PWD=/x\n"},
 		"stdin":           {process: command("/echo.wasm"), stdin: "some\ntext", stdout: "some\ntext"},
 		"trap":            {process: command("/trap.wasm"), code: 134},

@@ -98,6 +98,19 @@ func TestExecIsConfinedAsTheContainer(t *testing.T) {
 	}
 }
 
+// The module is the one of all containers of the image.
+func TestExecCannotChangeSharedModules(t *testing.T) {
+	d := shared(t)
+	b := sleeper(t, d, oci.WithUIDGID(1000, 1000))
+	p := command("/write.wasm", "/sleep.wasm", "x")
+	p.Capabilities = &specs.LinuxCapabilities{Effective: []string{"CAP_DAC_OVERRIDE", "CAP_FOWNER"}}
+	expect(t, b.exec(t, p, nil).wait(t), 1, "")
+	other := sleeper(t, d)
+	p = command("/write.wasm", "/sleep.wasm", "x")
+	p.Capabilities = &specs.LinuxCapabilities{Effective: []string{"CAP_DAC_OVERRIDE", "CAP_FOWNER"}}
+	expect(t, other.exec(t, p, nil).wait(t), 1, "")
+}
+
 // The container's limit is for all together, and so are its metrics.
 func TestExecSharesLimits(t *testing.T) {
 	b := sleeper(t, shared(t), oci.WithMemoryLimit(16<<20))

@@ -32,11 +32,12 @@ func TestCtrRunOnATerminal(t *testing.T) {
 		screen string
 		code   int
 	}{
-		"output":         {"exit", "", "", 0},
-		"end of input":   {"echo", "some text\r" + controlD, "some text\nsome text\n", 0},
-		"interrupt":      {"echo", "some" + controlC, "^C", 130},
-		"quit":           {"echo", controlSlash, `^\`, 131},
-		"a busy guest":   {"spin", controlC, "^C", 130},
+		"output":       {"exit", "", "", 0},
+		"end of input": {"echo", "some text\r" + controlD, "some text\nsome text\n", 0},
+		// Whether the echo is seen before the guest's end is a matter of chance.
+		"interrupt":      {"echo", "some" + controlC, "", 130},
+		"quit":           {"echo", controlSlash, "", 131},
+		"a busy guest":   {"spin", controlC, "", 130},
 		"a quoted key":   {"echo", controlV + controlC + "\r" + controlD, "\x03\n", 0},
 		"editing a line": {"echo", "ab\x7fc\r" + controlD, "\nac\n", 0},
 	} {
