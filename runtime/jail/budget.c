@@ -54,11 +54,16 @@ bool jail_charge_memory(struct jail *j, uint64_t bytes)
 	return true;
 }
 
+void jail_uncharge(struct jail *j, uint64_t bytes)
+{
+	j->charged -= bytes;
+	used -= bytes;
+}
+
 void jail_uncharge_memory(struct jail *j, uint64_t bytes)
 {
 	j->memory -= bytes;
-	j->charged -= bytes;
-	used -= bytes;
+	jail_uncharge(j, bytes);
 }
 
 // jail_uncharge_all leaves j->memory as it is, for the guest's result.
