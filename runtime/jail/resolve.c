@@ -268,8 +268,8 @@ enum outcome { STORED, NO_ROOM, NO_MEMORY };
 
 // store_address fills what a guest gave for a socket's address: the bytes of a
 // sockaddr_in or sockaddr_in6 that follow its family.
-static enum outcome store_address(const WasmEdge_CallingFrameContext *frame,
-	const struct jail_address *address, uint32_t to)
+static enum outcome store_address(
+	const WasmEdge_CallingFrameContext *frame, const struct jail_address *address, uint32_t to)
 {
 	struct wasi_sockaddr sockaddr;
 	uint8_t data[26] = {(uint8_t)(address->port >> 8), (uint8_t)address->port};
@@ -307,7 +307,7 @@ static enum outcome store_entry(const WasmEdge_CallingFrameContext *frame,
 	uint32_t len = (uint32_t)strlen(canonical);
 	if (len >= info.canonname_len)
 		len = 0;
-	else if (!store(frame, info.canonname, canonical, len + 1))
+	if (len > 0 && !store(frame, info.canonname, canonical, len + 1))
 		return NO_MEMORY;
 	info.canonname_len = len;
 	info.flags = 0;

@@ -27,9 +27,9 @@ struct sockaddr {
 };
 
 __attribute__((import_module("wasi_snapshot_preview1"), import_name("sock_getaddrinfo"))) //
-int32_t sock_getaddrinfo(const char *node, uint32_t node_size, const char *service,
-	uint32_t service_size, const struct addrinfo *hints, struct addrinfo **list, uint32_t max,
-	uint32_t *n);
+int32_t
+sock_getaddrinfo(const char *node, uint32_t node_size, const char *service, uint32_t service_size,
+	const struct addrinfo *hints, struct addrinfo **list, uint32_t max, uint32_t *n);
 
 static void print(const struct addrinfo *a)
 {
