@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -70,6 +71,10 @@ var (
 	modules    = map[string]*wasmedge.AST{} // by file name without extension
 	modulesDir string
 )
+
+// The process's first thread stays with the main goroutine: no test that moves a
+// thread to another namespace gets it.
+func init() { runtime.LockOSThread() }
 
 func TestMain(m *testing.M) {
 	if len(os.Args) == 4 && os.Args[1] == compileArg {

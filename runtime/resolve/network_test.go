@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"runtime"
 	"testing"
 	"time"
 
@@ -15,25 +14,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const threadNS = "/proc/thread-self/ns/net"
-
 // Sockets are in the other namespace, which has no route, and no thread of this
 // process stays there, nor a file.
 func TestNetworkLeavesNothing(t *testing.T) {
 	testutil.RequiresRoot(t)
-	opened := make(chan *Network)
-	go func() {
-		runtime.LockOSThread() // the thread ends with this goroutine
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			t.Error(err)
+	var n *Network
+	var err error
+	onThread(func() {
+		if err = unix.Unshare(unix.CLONE_NEWNET); err == nil {
+			n, err = OpenNetwork("/proc/thread-self/ns/net")
 		}
-		n, err := OpenNetwork(threadNS)
-		if err != nil {
-			t.Error(err)
-		}
-		opened <- n
-	}()
-	n := <-opened
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer n.Close()
 	before := len(openFiles(t))
 	for range 50 {
