@@ -223,3 +223,12 @@ func TestKillDuringALookup(t *testing.T) {
 		}
 	}
 }
+
+// Streams, datagrams with their senders' ports, and errors of sockets.
+func TestSocketsOverIPv6(t *testing.T) {
+	s := spec(t, "inet6")
+	s.NewNetNS, s.NetNS = false, newNetwork(t).path
+	if got := runGuest(t, s); got.Ending != Exited || got.Code != 0 {
+		t.Fatalf("ended with %+v", got)
+	}
+}
