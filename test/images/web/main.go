@@ -118,4 +118,3 @@ func send(address, text string) error {
 	fmt.Printf("%s\n", buf[:n])
 	return nil
 }
-
