@@ -152,7 +152,7 @@ func (r *resolver) over(ctx context.Context, t Transport, server netip.Addr, f f
 	if err := conn.SetDeadline(time.Now().Add(r.config.timeout)); err != nil {
 		return answer{}, err
 	}
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	a, err := f(conn)
 	if err != nil {

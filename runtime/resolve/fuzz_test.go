@@ -13,7 +13,7 @@ import (
 
 func FuzzConfig(f *testing.F) {
 	f.Add([]byte("nameserver 10.96.0.10\nsearch default.svc.cluster.local svc.cluster.local\noptions ndots:5 timeout:2 attempts:3 rotate use-vc\n"), "web")
-	f.Add([]byte("domain .\n;x\nnameserver\nnameserver fe80::1%1\noptions ndots: :"), "a.b.")
+	f.Add([]byte("domain .\n;x\nnameserver\nsearch\nnameserver fe80::1%1\noptions ndots: :"), "a.b.")
 	f.Fuzz(func(t *testing.T, file []byte, name string) {
 		c := parseConfig(file)
 		if len(c.servers) == 0 || len(c.servers) > maxServers || len(c.search) > maxSearch || c.ndots < 0 || c.ndots > maxNdots ||

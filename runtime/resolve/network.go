@@ -26,7 +26,7 @@ func OpenNetwork(path string) (*Network, error) {
 }
 
 // Close leaves the sockets as they are.
-func (n *Network) Close() error { return n.namespace.Close() }
+func (n *Network) Close() { n.namespace.Close() }
 
 // Dial is a Dial. A port of the host's choice is bound, another one for each socket.
 func (n *Network) Dial(t Transport, to netip.AddrPort) (Conn, error) {

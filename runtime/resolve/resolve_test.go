@@ -41,16 +41,19 @@ func (w *world) dial(t Transport, to netip.AddrPort) (Conn, error) {
 		defer there.Close()
 		w.serve(s, t, there, to)
 	}()
-	return &counted{here, w}, nil
+	return &counted{Conn: here, w: w}, nil
 }
 
 type counted struct {
 	net.Conn
-	w *world
+	w      *world
+	closed atomic.Bool
 }
 
 func (c *counted) Close() error {
-	c.w.open.Add(-1)
+	if !c.closed.Swap(true) {
+		c.w.open.Add(-1)
+	}
 	return c.Conn.Close()
 }
 
@@ -102,7 +105,7 @@ func zone(records map[string][]string) server {
 			m.RCode = dnsmessage.RCodeNameError
 			return m
 		}
-		for hops := 0; hops < 20; hops++ {
+		for range 20 {
 			next := ""
 			for _, r := range records[name] {
 				kind, value, _ := strings.Cut(r, " ")
