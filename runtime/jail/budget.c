@@ -126,12 +126,17 @@ bool jail_charge_memory(struct jail *j, uint64_t bytes)
 	return true;
 }
 
+void jail_uncharge(struct jail *j, uint64_t bytes)
+{
+	j->charged -= bytes;
+	used -= bytes;
+}
+
 void jail_uncharge_memory(struct jail *j, uint64_t bytes)
 {
 	j->memory -= bytes;
 	j->limit->used -= bytes;
-	j->charged -= bytes;
-	used -= bytes;
+	jail_uncharge(j, bytes);
 }
 
 // jail_uncharge_all is called once, at the end. It leaves j->memory as it is, for the

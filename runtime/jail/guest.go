@@ -31,6 +31,9 @@ type Guest struct {
 	tid     int           // valid after created
 	insist  sync.Once     // keepKilling
 
+	life context.Context // ends with its thread
+	end  context.CancelFunc
+
 	holding sync.Mutex    // Pause and Resume
 	resumed chan struct{} // not nil: paused; closed by Resume
 
@@ -61,6 +64,7 @@ func New(ctx context.Context, spec *Spec) (*Guest, error) {
 		done:    make(chan struct{}),
 		order:   order,
 	}
+	g.life, g.end = context.WithCancel(context.Background())
 	if err := register(g); err != nil {
 		order.free()
 		return nil, err
@@ -139,6 +143,9 @@ func (g *Guest) handle(events C.int) {
 	if events&C.JAIL_EV_READY != 0 {
 		close(g.ready)
 	}
+	if events&C.JAIL_EV_LOOKUP != 0 {
+		go g.lookup()
+	}
 	if events&C.JAIL_EV_EXITED != 0 {
 		g.reap()
 	}
@@ -153,6 +160,7 @@ func (g *Guest) reap() {
 	g.mu.Unlock()
 	unregister(g)
 	g.result = newResult(&r)
+	g.end()
 	close(g.done) // first: whoever sees one of the others looks whether it is over
 	closeOnce(g.created)
 	closeOnce(g.ready)

@@ -73,7 +73,12 @@ struct jail {
 
 	struct jail_wasm *wasm; // or NULL
 
-	int events; // not yet taken; not 0: queued (event.c)
+	// resolve.c
+	_Atomic uint32_t lookup; // number of the question, and how far it is
+	const struct jail_query *query;
+	struct jail_answer *answer;
+
+	_Atomic int events; // not yet taken; not 0: queued (event.c)
 	struct jail *next;
 };
 
@@ -125,6 +130,7 @@ uint64_t jail_limit_used(const struct jail *j);
 bool jail_prepay(struct jail *j, uint64_t bytes);
 bool jail_charge(struct jail *j, uint64_t bytes);
 bool jail_charge_memory(struct jail *j, uint64_t bytes);
+void jail_uncharge(struct jail *j, uint64_t bytes);
 void jail_uncharge_memory(struct jail *j, uint64_t bytes);
 void jail_uncharge_all(struct jail *j);
 
@@ -177,6 +183,10 @@ int jail_hide(struct jail *j, int masks);
 
 // jail_fail records the errno and the failed step; returns -1.
 int jail_fail(struct jail *j, const char *step, const char *path);
+
+// resolve.c
+WasmEdge_Result jail_getaddrinfo(void *data, const WasmEdge_CallingFrameContext *frame,
+	const WasmEdge_Value *in, WasmEdge_Value *out);
 
 // wasi.c
 void jail_replace_functions(WasmEdge_ModuleInstanceContext *wasi);

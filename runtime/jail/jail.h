@@ -30,6 +30,7 @@ enum jail_event {
 	JAIL_EV_CREATED = 1, // isolated
 	JAIL_EV_READY = 2,   // instantiated, later than jail_start asked for
 	JAIL_EV_EXITED = 4,  // over; jail_result is complete
+	JAIL_EV_LOOKUP = 8,  // asks for addresses: jail_take_query
 };
 
 enum jail_ending {
@@ -123,6 +124,40 @@ struct jail_result {
 	char message[512]; // what failed, or the trap
 };
 
+struct jail_bytes {
+	char *bytes; // NULL: none
+	size_t size, capacity;
+};
+
+// What a guest asks (sock_getaddrinfo): strings end in NUL, and are empty where it
+// gave none. Nothing in it was looked at. The numbers are those of WASI.
+struct jail_query {
+	uint32_t number; // of the question
+	char node[256];
+	char service[64];
+	uint16_t flags;
+	uint8_t family, socktype, protocol;
+	struct jail_bytes resolv_conf, hosts; // contents of the guest's own files
+};
+
+#define JAIL_MAX_ADDRESSES 32
+
+enum { JAIL_INET4 = 1, JAIL_INET6 = 2 }; // as in WASI
+
+struct jail_address {
+	uint8_t family, socktype, protocol;
+	uint16_t port;
+	uint32_t scope; // of a link-local address, or 0
+	uint8_t bytes[16];
+};
+
+struct jail_answer {
+	uint16_t err; // errno of WASI, or 0
+	char canonical[256];
+	uint32_t n;
+	struct jail_address addresses[JAIL_MAX_ADDRESSES];
+};
+
 // jail_init prepares the process, once: keepalive is a loaded module that
 // exports "go" and imports "env"."block"; cgroup is the file by which the thread
 // that makes guests joins a group, or NULL. Returns NULL or what failed.
@@ -167,6 +202,15 @@ int jail_tid(const struct jail *j);
 int jail_is_there(const struct jail *j);
 // jail_memory returns the linear memory of a guest in bytes.
 uint64_t jail_memory(const struct jail *j);
+// jail_take_query, after JAIL_EV_LOOKUP, returns what the guest asks, or NULL if it
+// does not any more. That is the guest's, which cannot go on before jail_query_taken.
+const struct jail_query *jail_take_query(struct jail *j);
+void jail_query_taken(struct jail *j, uint32_t number);
+// jail_query_waits says whether the guest still waits for the answer, as it did all the
+// time since it asked.
+int jail_query_waits(const struct jail *j, uint32_t number);
+// jail_answer does nothing if the guest does not wait for it any more.
+void jail_answer(struct jail *j, uint32_t number, const struct jail_answer *answer);
 // jail_join waits for the thread to be gone, and copies its result.
 void jail_join(struct jail *j, struct jail_result *out);
 void jail_free(struct jail *j);

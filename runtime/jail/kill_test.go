@@ -200,6 +200,17 @@ func BenchmarkKill(b *testing.B) {
 			})
 		})
 	}
+	b.Run("getaddrinfo", func(b *testing.B) {
+		spec(b, "hello") // for its privilege check
+		n := newNetwork(b)
+		n.silentServer(b)
+		s := lookupSpec(b, n, map[string]string{"resolv.conf": patientClient}, "web", "80")
+		benchmarkKill(b, killTarget, func() *Guest {
+			g := begin(b, s)
+			time.Sleep(untilBlocked)
+			return g
+		})
+	})
 	b.Run("before start", func(b *testing.B) {
 		s := spec(b, "spin")
 		benchmarkKill(b, killTarget, func() *Guest { return isolated(b, s) })

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -120,7 +121,14 @@ func compiler(ctx context.Context, source string, to target, out string) *exec.C
 	case ext == ".c":
 		return exec.CommandContext(ctx, "cc", "-static", "-Os", "-s", "-o", out, source)
 	default:
-		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", out, "./"+source)
+		// A folder may be a module of its own. stealthrocket/net takes getaddrinfo for
+		// WasmEdge's.
+		pkg := "./" + source
+		args := []string{"build", "-trimpath", "-buildvcs=false", "-tags=getaddrinfo", "-ldflags=-s -w", "-o", out}
+		if ext == "" {
+			args, pkg = slices.Insert(args, 1, "-C", pkg), "."
+		}
+		cmd := exec.CommandContext(ctx, "go", append(args, pkg)...)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if to == wasm {
 			cmd.Env = append(cmd.Env, "GOOS=wasip1", "GOARCH=wasm")

@@ -41,6 +41,14 @@ func disassemble(t *testing.T, module []byte) string {
 	return string(out)
 }
 
+// sockets imports a function with so many parameters, and two others.
+func sockets(name string, params int) string {
+	const from = `(import "wasi_snapshot_preview1" `
+	return "(module (type (func)) " + from + `"random_get" (func (param i32 i32) (result i32)))` +
+		from + `"sock_bind" (func (param i32 i32 i32) (result i32)))` +
+		from + `"` + name + `" (func (param` + strings.Repeat(" i32", params) + `) (result i32))))`
+}
+
 func TestConfine(t *testing.T) {
 	for _, tc := range []struct{ desc, in, want, gone string }{
 		{"a start function and other exports", `(module (func $s) (func (export "_start")) (start $s) (memory 1))`, `(export "containerd-wasm.start" (func 0))`, "(start"},
@@ -49,6 +57,10 @@ func TestConfine(t *testing.T) {
 		{"a table without a maximum", `(module (table 3 funcref))`, `(table (;0;) 3 65539 funcref)`, ""},
 		{"a large table without a maximum", `(module (table 999999 funcref))`, `(table (;0;) 999999 1000000 funcref)`, ""},
 		{"a low maximum", `(module (table 3 5 externref))`, `(table (;0;) 3 5 externref)`, ""},
+		{"sockets of WasmEdge 0.12", sockets("sock_getlocaladdr", 3), `"sock_bind_v2"`, `"sock_bind"`},
+		{"and their other names", sockets("sock_getlocaladdr", 3), `"sock_getlocaladdr_v2"`, `"random_get_v2"`},
+		{"sockets of WasmEdge 0.14", sockets("sock_getlocaladdr", 4), `"sock_bind"`, "_v2"},
+		{"another host's sockets", strings.ReplaceAll(sockets("sock_getlocaladdr", 3), "wasi_", "other_"), `"sock_bind"`, "_v2"},
 		{"a high maximum", `(module (table 3 4000000000 funcref))`, `(table (;0;) 3 1000000 funcref)`, ""},
 	} {
 		out, err := Confine(assemble(t, tc.in))
