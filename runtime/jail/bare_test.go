@@ -159,8 +159,8 @@ func restricted(b *testing.B, s *Spec) {
 	s.MemoryLimit, s.InitialMemory, s.Overhead = 64<<20, PageSize, 128<<10
 }
 
-// removeGroups removes what cgroup.Open has made. In the daemon it stays until the next
-// start.
+// removeGroups removes what cgroup.Open has made, when the last thread is gone from
+// there. In the daemon it stays until the next start.
 func removeGroups(state string) error {
 	place, err := cgroup.Place(state)
 	if err != nil {
@@ -168,7 +168,12 @@ func removeGroups(state string) error {
 	}
 	groups, err := filepath.Glob(filepath.Join(place, "[0-9]*"))
 	for _, dir := range append(groups, place) {
-		err = errors.Join(err, os.Remove(dir))
+		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+			if gone := os.Remove(dir); gone == nil || time.Now().After(deadline) {
+				err = errors.Join(err, gone)
+				break
+			}
+		}
 	}
 	return err
 }

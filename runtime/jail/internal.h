@@ -158,11 +158,13 @@ const char *jail_seccomp(void); // for the calling thread and those it makes
 int jail_seccomp_profile(struct jail *j);
 void jail_seccomp_end(void); // leaves the calling thread what ending takes
 const char *jail_spawner_init(const char *cgroup);
+const char *jail_janitor_init(void);
 
 // thread.c, spawn.c
 void *jail_thread_main(void *jail);
-// jail_new makes what a thread needs, jail_free gives it back.
+// jail_new makes what a thread needs, jail_delete gives it back.
 struct jail *jail_new(size_t stack_size);
+void jail_delete(struct jail *j);
 bool jail_grow_stack(struct jail *j, const char *to);
 bool jail_open_reserve(struct jail *j, const char *to);
 void jail_spawn(struct jail *j);
@@ -203,4 +205,5 @@ int jail_wasm_create(struct jail *j); // 0, or -1 with a message
 void jail_wasm_open(struct jail *j);
 bool jail_wasm_instantiate(struct jail *j);
 void jail_wasm_run(struct jail *j);
+void jail_wasm_end(struct jail *j);
 void jail_wasm_delete(struct jail *j);

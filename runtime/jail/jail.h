@@ -4,15 +4,18 @@
 // never a Go thread. What it is asked to do is plain data (paths, numbers,
 // bytes); the only thing it shares with the caller is the loaded module.
 //
-// Life of a guest thread; the caller sees the events on the right:
+// Life of a guest thread, and the events that the caller sees:
 //
 //   SETUP ------------> CREATED -----------> GUEST ------------> DONE
-//     |    EV_CREATED      |    EV_STARTED    ^  |                  EV_EXITED
-//     |                    |    after         |  | jail_pause       ^
-//     |                    |    jail_start,   |  v                  |
-//     |                    |    instantiated  held (jail_resume)    |
+//     |    EV_CREATED      |  instantiated,   ^  |                  EV_EXITED
+//     |                    |  and jail_start  |  | jail_pause       ^
+//     |                    |                  |  v                  |
+//     |                    |                  held (jail_resume)    |
 //     +--------------------+-----------------------------------------+
-//       set-up failed, or killed, or the module cannot be instantiated
+//       set-up failed, or killed, or the module cannot be instantiated:
+//       the last is told after jail_start
+//
+// SETUP may have begun before there was an order (spawn.c).
 //
 // jail_kill works in every phase, and while the guest is held: before GUEST the
 // thread reads a flag, from there on a signal finds it (stop.c).
@@ -213,6 +216,7 @@ int jail_query_waits(const struct jail *j, uint32_t number);
 void jail_answer(struct jail *j, uint32_t number, const struct jail_answer *answer);
 // jail_join waits for the thread to be gone, and copies its result.
 void jail_join(struct jail *j, struct jail_result *out);
+// jail_free has the rest deleted, later.
 void jail_free(struct jail *j);
 
 // jail_wait_event blocks until a thread has news: its id, and a set of

@@ -109,7 +109,7 @@ static void not_made(struct jail *j, int err)
 		jail_post(j, JAIL_EV_EXITED);
 		return;
 	}
-	jail_free(j);
+	jail_delete(j);
 	pthread_mutex_lock(&spawn_lock);
 	refill = false;
 	n_spares--;

@@ -192,7 +192,7 @@ void *jail_thread_main(void *arg)
 	if (warm)
 		serve(j);
 	j->phase = PHASE_DONE;
-	jail_wasm_delete(j);
+	jail_wasm_end(j);
 	// From here on no signal may find this thread: its stacks go away.
 	sigset_t set;
 	sigemptyset(&set);
@@ -221,8 +221,9 @@ struct jail *jail_new(size_t stack)
 	return NULL;
 }
 
-void jail_free(struct jail *j)
+void jail_delete(struct jail *j)
 {
+	jail_wasm_delete(j);
 	munmap(j->region, region_size(j));
 	jail_leave_limit(j);
 	free(j);
