@@ -71,6 +71,9 @@ func (t *task) addExec(ctx context.Context, id string, opts runtime.ExecOpts) (*
 	x, err := t.newExec(ctx, id, opts)
 	if err != nil {
 		t.execs.forget(id)
+		if t.over() { // whatever failed for it
+			err = fmt.Errorf("the task has ended: %w", errdefs.ErrFailedPrecondition)
+		}
 		return nil, err
 	}
 	t.execs.add(x)
@@ -97,15 +100,15 @@ func (t *task) canExec() error {
 // whileItRuns ends a context with the task's guest: its end waits for execs that
 // are being made, some of which wait for a compiler.
 func (t *task) whileItRuns(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancel(ctx)
 	go func() {
 		select {
 		case <-ctx.Done():
 		case <-t.guest.Done():
-			cancel(fmt.Errorf("the task has ended: %w", errdefs.ErrFailedPrecondition))
+			cancel()
 		}
 	}()
-	return ctx, func() { cancel(nil) }
+	return ctx, cancel
 }
 
 // newExec makes the guest. What does not belong to the process but to the

@@ -61,9 +61,13 @@ func (u *usage) add(v usage) {
 	u.threads += v.threads
 }
 
-// usage counts its thread until it is deleted.
+// usage is what one guest took, and takes if it is there.
 func (p *process) usage() usage {
-	return usage{cpu: p.guest.CPUTime(), memory: p.guest.Memory(), threads: 1}
+	u := usage{cpu: p.guest.CPUTime(), memory: p.guest.Memory()}
+	if !p.over() {
+		u.threads = 1
+	}
+	return u
 }
 
 // metrics makes the message that CRI, the Prometheus collector and `ctr task

@@ -76,7 +76,7 @@ func (s *stdio) openTerminal(ctx context.Context, size *specs.Box) (err error) {
 		return err
 	}
 	if size != nil {
-		if err := s.resize(runtime.ConsoleSize{Width: uint32(size.Width), Height: uint32(size.Height)}); err != nil {
+		if err := s.terminal.resize(uint64(size.Width), uint64(size.Height)); err != nil {
 			return err
 		}
 	}
@@ -151,7 +151,7 @@ func (s *stdio) resize(size runtime.ConsoleSize) error {
 	if s.terminal == nil {
 		return fmt.Errorf("there is none: %w", errdefs.ErrFailedPrecondition)
 	}
-	return s.terminal.resize(size)
+	return s.terminal.resize(uint64(size.Width), uint64(size.Height))
 }
 
 // CloseIO lets the guest see the end of its input, after what clients have

@@ -13,7 +13,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/containerd/containerd/v2/core/runtime"
 	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
 )
@@ -161,11 +160,11 @@ func (t *terminal) control(f func(fd int) error) error {
 }
 
 // Errors: FailedPrecondition: the terminal is closed; InvalidArgument.
-func (t *terminal) resize(size runtime.ConsoleSize) error {
-	if size.Width > math.MaxUint16 || size.Height > math.MaxUint16 {
-		return fmt.Errorf("%d columns and %d rows: the kernel has 16 bits for each: %w", size.Width, size.Height, errdefs.ErrInvalidArgument)
+func (t *terminal) resize(columns, rows uint64) error {
+	if columns > math.MaxUint16 || rows > math.MaxUint16 {
+		return fmt.Errorf("%d columns and %d rows: the kernel has 16 bits for each: %w", columns, rows, errdefs.ErrInvalidArgument)
 	}
 	return t.control(func(fd int) error {
-		return unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Col: uint16(size.Width), Row: uint16(size.Height)})
+		return unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Col: uint16(columns), Row: uint16(rows)})
 	})
 }

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/containerd/containerd/v2/core/runtime"
 	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
 )
@@ -83,7 +82,7 @@ func TestTerminal(t *testing.T) {
 	if n, err := slave.Read(buf); string(buf[:n]) != "in\n" || err != nil {
 		t.Errorf("read %q, %v", buf[:n], err)
 	}
-	if err := term.resize(runtime.ConsoleSize{Width: 132, Height: 43}); err != nil {
+	if err := term.resize(132, 43); err != nil {
 		t.Error(err)
 	}
 	if size, err := unix.IoctlGetWinsize(int(slave.Fd()), unix.TIOCGWINSZ); err != nil || size.Col != 132 || size.Row != 43 {
@@ -116,7 +115,7 @@ func TestTerminal(t *testing.T) {
 	if want := "in\r\n^Cmore^D^D\b\bout\r\n"; err != nil || !bytes.HasSuffix(buf[:n], []byte("out\r\n")) || !bytes.HasPrefix(buf[:n], []byte("in\r\n")) {
 		t.Errorf("output %q, %v, want about %q", buf[:n], err, want)
 	}
-	if err := term.resize(runtime.ConsoleSize{Width: 1, Height: 1}); !errdefs.IsFailedPrecondition(err) {
+	if err := term.resize(1, 1); !errdefs.IsFailedPrecondition(err) {
 		t.Errorf("resizing what is gone: %v", err)
 	}
 	if _, err := k.Write([]byte("late")); err == nil {
@@ -159,7 +158,7 @@ func TestTerminalErrors(t *testing.T) {
 		t.Errorf("a logger: %v", err)
 	}
 	term, slave, _ := newTerminal(t)
-	if err := term.resize(runtime.ConsoleSize{Width: 1 << 16}); !errdefs.IsInvalidArgument(err) {
+	if err := term.resize(1<<32, 1); !errdefs.IsInvalidArgument(err) {
 		t.Errorf("too wide: %v", err)
 	}
 	s := &stdio{terminal: term, lent: slave}

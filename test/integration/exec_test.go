@@ -25,8 +25,10 @@ import (
 	"github.com/containerd-wasm/containerd-wasm/test/images"
 )
 
-// tools is an image of several modules; its entrypoint sleeps.
-func tools(t testing.TB, d *daemon.Daemon) string {
+// toolsImage has several modules; its entrypoint sleeps.
+const toolsImage = "example.com/tools:latest"
+
+func importTools(t testing.TB, d *daemon.Daemon) {
 	t.Helper()
 	img, err := images.Several(t.Context(), map[string][]byte{
 		"/elf":            []byte("\x7fELF\x02\x01\x01" + strings.Repeat("\x00", 100)),
@@ -35,13 +37,13 @@ func tools(t testing.TB, d *daemon.Daemon) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return importImage(t, d, img)
+	d.ImportImage(t, toolsImage, img)
 }
 
 // sleeper starts a container of tools that sleeps.
 func sleeper(t testing.TB, d *daemon.Daemon, opts ...oci.SpecOpts) *box {
 	t.Helper()
-	b := start(t, d, job{image: tools(t, d), opts: opts})
+	b := start(t, d, job{image: toolsImage, opts: opts})
 	b.waitForOutput(t, "sleeping")
 	return b
 }

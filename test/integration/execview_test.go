@@ -52,7 +52,7 @@ func TestExecSeesTheContainersFiles(t *testing.T) {
 func TestExecInAMountedRoot(t *testing.T) {
 	d := shared(t)
 	id := newID()
-	expect(t, d.Ctr(t, "run", "--detach", "--null-io", "--runtime", daemon.Runtime, "--snapshotter", "overlayfs", tools(t, d), id), 0, "")
+	expect(t, d.Ctr(t, "run", "--detach", "--null-io", "--runtime", daemon.Runtime, "--snapshotter", "overlayfs", toolsImage, id), 0, "")
 	defer func() {
 		d.Ctr(t, "tasks", "rm", "--force", id)
 		d.Ctr(t, "containers", "rm", id)
@@ -213,9 +213,8 @@ func TestManyExecs(t *testing.T) {
 // Whenever a container ends, its execs end, are refused, or never were.
 func TestExecsWhileTheContainerEnds(t *testing.T) {
 	d := shared(t)
-	image := tools(t, d)
 	for i := range 20 {
-		b := start(t, d, job{image: image})
+		b := start(t, d, job{image: toolsImage})
 		var wg sync.WaitGroup
 		for range 8 {
 			wg.Go(func() {
@@ -246,7 +245,7 @@ func TestExecsWhileTheContainerEnds(t *testing.T) {
 // An exec that has to end gets a turn, and the container no more than its quota.
 func TestExecInAThrottledContainer(t *testing.T) {
 	d := shared(t)
-	b := start(t, d, job{image: tools(t, d), args: []string{"3600"}, opts: []oci.SpecOpts{oci.WithCPUCFS(5000, 1000000)}})
+	b := start(t, d, job{image: toolsImage, args: []string{"3600"}, opts: []oci.SpecOpts{oci.WithCPUCFS(5000, 1000000)}})
 	e := b.exec(t, command("/spin.wasm"), nil)
 	time.Sleep(50 * time.Millisecond)
 	begin := time.Now()

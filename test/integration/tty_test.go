@@ -91,7 +91,7 @@ func TestCtrExecOnATerminal(t *testing.T) {
 
 func TestTerminalSize(t *testing.T) {
 	d := shared(t)
-	b := start(t, d, job{image: tools(t, d), tty: true})
+	b := start(t, d, job{image: toolsImage, tty: true})
 	b.waitForOutput(t, "sleeping\r\n")
 	check := func(tid uint32, columns, rows uint16) {
 		t.Helper()
