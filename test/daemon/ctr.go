@@ -49,10 +49,10 @@ func (d *Daemon) RunArgs(flags ...string) []string {
 	}, flags...)
 }
 
-// Exec runs bin/containerd-wasm itself.
+// Exec runs the daemon's program itself.
 func (d *Daemon) Exec(t testing.TB, args ...string) Output {
 	t.Helper()
-	return output(t, exec.CommandContext(t.Context(), filepath.Join(d.bin, "containerd-wasm"), args...), d.environ())
+	return output(t, exec.CommandContext(t.Context(), d.options.program, args...), d.environ())
 }
 
 func output(t testing.TB, cmd *exec.Cmd, env []string) Output {
