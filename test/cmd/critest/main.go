@@ -94,11 +94,12 @@ func run(ctx context.Context) error {
 	return nil
 }
 
-// exactly is a regular expression that matches these names.
+// exactly is a regular expression that matches these names, to which Ginkgo gives it
+// with the suite's in front.
 func exactly(names []string) string {
 	quoted := make([]string, len(names))
 	for i, name := range names {
 		quoted[i] = regexp.QuoteMeta(name)
 	}
-	return "^(" + strings.Join(quoted, "|") + ")$"
+	return " (" + strings.Join(quoted, "|") + ")$"
 }
