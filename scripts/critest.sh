@@ -40,7 +40,7 @@ remove_cgroup() {
 main() {
 	local code=0
 	go build -o "$out/run" ./test/cmd/critest
-	as_root unshare --mount --net --ipc --pid --fork --kill-child --mount-proc "$0" inside || code=$?
+	as_root unshare --mount --net --ipc --pid --fork --kill-child --mount-proc scripts/critest.sh inside || code=$?
 	remove_cgroup
 	return "$code"
 }

@@ -40,7 +40,8 @@ func names(reports ...Report) []string {
 }
 
 // Print writes the numbers of each column, and of each column after the first how it
-// compares to that one.
+// compares to that one; what failed or was skipped on both is named for the second
+// only.
 func Print(w io.Writer, columns ...Column) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "\tpassed\tfailed\tskipped\t")
@@ -48,12 +49,12 @@ func Print(w io.Writer, columns ...Column) {
 		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t\n", c.Name, c.Report.Count(Passed), c.Report.Count(Failed), c.Report.Count(Skipped))
 	}
 	_ = table.Flush() // w reports its own errors
-	for _, other := range columns[1:] {
-		printComparison(w, columns[0], other)
+	for i, other := range columns[1:] {
+		printComparison(w, columns[0], other, i == 0)
 	}
 }
 
-func printComparison(w io.Writer, base, other Column) {
+func printComparison(w io.Writer, base, other Column, named bool) {
 	fmt.Fprintf(w, "\n== %s and %s\n", base.Name, other.Name)
 	for _, o := range []Outcome{Passed, Failed, Skipped} {
 		var same []string
@@ -63,7 +64,7 @@ func printComparison(w io.Writer, base, other Column) {
 			}
 		}
 		fmt.Fprintf(w, "%s on both: %d\n", o, len(same))
-		if o == Passed {
+		if o == Passed || !named {
 			continue
 		}
 		for _, name := range same {
