@@ -71,6 +71,7 @@ type options struct {
 	toml    string
 	program string
 	bridge  bool
+	portmap bool
 	tmpfs   bool
 	noCRI   bool
 }
@@ -87,6 +88,10 @@ func WithProgram(path string) Option { return func(o *options) { o.program = pat
 
 // WithBridge gives pods a network: a bridge with a subnet of its own.
 func WithBridge() Option { return func(o *options) { o.bridge = true } }
+
+// WithHostPorts is WithBridge, and ports of the host lead to pods that ask for them.
+// It leaves chains in the firewall, so it is for network namespaces of one's own.
+func WithHostPorts() Option { return func(o *options) { o.bridge, o.portmap = true, true } }
 
 // WithoutCRI does not wait for CRI, which a mistake in the configuration disables.
 func WithoutCRI() Option { return func(o *options) { o.noCRI = true } }

@@ -79,7 +79,8 @@ func Pause() Spec {
 	return s
 }
 
-// All returns every image that this package has the source of.
+// All returns every image that this package has the source of, but those that only
+// critest needs.
 func All() []Spec {
 	specs := []Spec{
 		Native("hello"), Native("sleep"), Pause(),
