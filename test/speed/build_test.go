@@ -49,42 +49,42 @@ func newWorkshop(tb testing.TB) workshop {
 	return w
 }
 
-// program is a program in one variant.
-type program struct {
-	variant variant
-	command []string      // takes the number of rounds
-	compile time.Duration // that WasmEdge's compiler took
+// built is a program in one variant.
+type built struct {
+	variant   variant
+	command   []string      // takes the number of rounds
+	compiling time.Duration // of the processor, by WasmEdge's compiler
 }
 
-func (w workshop) build(tb testing.TB, name string, v variant) program {
+func (w workshop) build(tb testing.TB, p program, v variant) built {
 	tb.Helper()
-	p := program{variant: v}
-	source := filepath.Join("programs", name+".c")
+	result := built{variant: v}
+	source := filepath.Join("programs", p.name+".c")
 	if v == native {
-		out := filepath.Join(w.dir, name)
-		p.command = []string{out}
+		out := filepath.Join(w.dir, p.name)
+		result.command = []string{out}
 		run(tb, "clang", append([]string{"-o", out, source}, compilerFlags...)...)
-		return p
+		return result
 	}
-	module := filepath.Join(w.dir, name+v.name+".wasm")
+	module := filepath.Join(w.dir, p.name+v.name+".wasm")
 	flags := append([]string{"--target=wasm32-wasi", "-s", "-o", module, source}, compilerFlags...)
 	if v.simd {
 		flags = append(flags, "-msimd128")
 	}
 	run(tb, "clang", flags...)
 	if v.level != "" {
-		out := filepath.Join(w.dir, name+v.name+".compiled.wasm")
-		p.compile = nanoseconds(tb, run(tb, w.runner, "compile", v.level, v.flags, module, out))
+		out := filepath.Join(w.dir, p.name+v.name+".compiled.wasm")
+		result.compiling = nanoseconds(tb, run(tb, w.runner, "compile", v.level, v.flags, module, out))
 		module = out
 	}
-	p.command = []string{w.runner, "run", module}
-	return p
+	result.command = []string{w.runner, "run", module}
+	return result
 }
 
-// run runs the program, and returns its checksum and the time of its work.
-func (p program) run(tb testing.TB, rounds int) (sum string, took time.Duration) {
+// run runs the program, and returns its checksum and the processor time of its work.
+func (b built) run(tb testing.TB, rounds int) (sum string, took time.Duration) {
 	tb.Helper()
-	out := run(tb, p.command[0], append(p.command[1:], strconv.Itoa(rounds))...)
+	out := run(tb, b.command[0], append(b.command[1:], strconv.Itoa(rounds))...)
 	sum, rest, _ := strings.Cut(out, " ")
 	return sum, nanoseconds(tb, rest)
 }
