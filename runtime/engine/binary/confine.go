@@ -40,7 +40,8 @@ const (
 // 65,536 entries more than it starts with, and at most a million. More than 16
 // tables, or one that starts larger, is an error.
 //
-// Its imports have the names of this WasmEdge (renameSockets).
+// Its imports of socket functions have names for which WasmEdge compares signatures
+// (renameSockets).
 //
 // Errors are phrases without a subject.
 func Confine(module []byte) ([]byte, error) {
@@ -59,7 +60,11 @@ func Confine(module []byte) ([]byte, error) {
 		}
 		switch {
 		case s.ID == SectionImport:
-			out = appendSection(out, SectionImport, renameSockets(s.Content, types.Content))
+			content, err := renameSockets(s.Content, types.Content)
+			if err != nil {
+				return nil, err
+			}
+			out = appendSection(out, SectionImport, content)
 		case s.ID == sectionTable:
 			content, err := boundTables(s.Content)
 			if err != nil {
