@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/containerd/containerd/v2/core/runtime"
 	"github.com/containerd/errdefs"
@@ -194,6 +195,48 @@ func output(uri string) (jail.File, error) {
 		return jail.File{}, fmt.Errorf("output %q is not an absolute path: %w", uri, errdefs.ErrInvalidArgument)
 	}
 	return f, nil
+}
+
+// readerTime is how long an exec waits for its client to open its output.
+const readerTime = 2 * time.Second
+
+// awaitReaders waits until the FIFOs of a guest's output are open for reading, or
+// for readerTime. Clients open them in the background before they ask for an exec,
+// and one that is short may be over before that: its output would be lost, and the
+// client wait for ever. done is to be called when the guest has opened its own ends:
+// between two writers a reader would see the end.
+func awaitReaders(ctx context.Context, rio runtime.IO) (done func()) {
+	ctx, cancel := context.WithTimeout(ctx, readerTime)
+	defer cancel()
+	var held []int
+	for _, uri := range []string{rio.Stdout, rio.Stderr} {
+		if f, err := output(uri); err == nil && f.Path != "" && f.Flags == unix.O_RDWR {
+			held = append(held, awaitReader(ctx, f.Path)...)
+		}
+	}
+	return func() {
+		for _, fd := range held {
+			unix.Close(fd)
+		}
+	}
+}
+
+// awaitReader returns nothing for what is no FIFO, or has no reader in time.
+func awaitReader(ctx context.Context, path string) (held []int) {
+	for {
+		fd, err := unix.Open(path, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+		if err == nil {
+			return []int{fd}
+		}
+		if !errors.Is(err, unix.ENXIO) && !errors.Is(err, unix.EINTR) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Millisecond):
+		}
+	}
 }
 
 // openStdin opens the client's FIFO in the background: the client may come later.
