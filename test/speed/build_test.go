@@ -28,7 +28,7 @@ var (
 	native      = variant{name: "native", slow: 1}
 	tier0       = variant{name: "-O0", level: "0", flags: "-", slow: 1}
 	tier1       = variant{name: "-O2", level: "2", flags: "-", slow: 1}
-	interpreter = variant{name: "interpreted", slow: 50}
+	interpreter = variant{name: "interpreted", slow: 100}
 )
 
 // compilerFlags keep floating-point results the same everywhere, and let sqrt be one
@@ -103,8 +103,7 @@ func run(tb testing.TB, name string, args ...string) string {
 	tb.Helper()
 	out, err := exec.CommandContext(tb.Context(), name, args...).Output()
 	if err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			err = fmt.Errorf("%w: %s", err, exit.Stderr)
 		}
 		tb.Fatalf("%s %s: %v", name, strings.Join(args, " "), err)
