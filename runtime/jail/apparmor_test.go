@@ -100,10 +100,9 @@ func TestAppArmorIsOfOneThread(t *testing.T) {
 }
 
 func TestAppArmorDoesNotKeepGuestsFromEnding(t *testing.T) {
-	for _, module := range kills {
-		t.Run(module, func(t *testing.T) {
-			s := spec(t, module)
-			blocked(t, s)
+	for _, kill := range kills {
+		t.Run(kill, func(t *testing.T) {
+			s := killSpec(t, kill)
 			if !withProfile(t, s, signals) {
 				return
 			}

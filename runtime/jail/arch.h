@@ -4,11 +4,13 @@
 // back soon, and how it makes the interrupted system call fail: the one place
 // where processors differ.
 //
-// x86-64 has return addresses in a known place on the stack, which can be replaced
-// (return.c), and a trap flag, by which the thread takes SIGTRAP after each
-// instruction, if there is no such address. arm64 keeps return addresses anywhere,
-// and has no trap flag that user space can set: the sender sends again and again
-// (guest.go), and one of those signals finds the thread in guest code.
+//                       x86-64                          arm64
+//   CAN_REPLACE_RETURN  the host call's return address  no: it may be in a register,
+//                       is on the stack (return.c)      or signed
+//   CAN_STEP            else the trap flag: SIGTRAP     no: user space cannot set
+//                       after each instruction          such a flag
+//   JAIL_RESENDS        no                              the sender sends again, until
+//                                                       a signal finds guest code
 #pragma once
 
 #include <stdbool.h>
@@ -61,3 +63,6 @@ static inline void context_fail_call(ucontext_t *u, int err)
 #else
 #error "no way to interrupt a guest on this architecture"
 #endif
+
+// For the senders (guest.go).
+#define JAIL_RESENDS (!CAN_STEP)

@@ -52,6 +52,25 @@ func fileMounts(b *testing.B, n int) []Mount {
 	return mounts
 }
 
+// BenchmarkLookup is a guest from New to Done that looks up one name, by where the
+// answer comes from.
+func BenchmarkLookup(b *testing.B) {
+	spec(b, "hello") // for its privilege check
+	n := newNetwork(b)
+	n.server(b, map[string][4]byte{"web.ns.svc.cluster.local.": {10, 0, 0, 7}})
+	files := map[string]string{"resolv.conf": loopbackServer, "hosts": "10.1.2.3 pod\n"}
+	for _, node := range []string{"127.0.0.1", "pod", "web"} {
+		b.Run(node, func(b *testing.B) {
+			s := lookupSpec(b, n, files, node, "80")
+			for b.Loop() {
+				if got := runOnce(b, s); got.Ending != Exited || got.Code != 0 {
+					b.Fatalf("ended with %+v", got)
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkParked is the thread that holds a pod's namespaces.
 func BenchmarkParked(b *testing.B) {
 	for _, bc := range []struct {
@@ -76,68 +95,6 @@ func BenchmarkParked(b *testing.B) {
 	}
 }
 
-// BenchmarkKill is the time from Kill to Done: in endless loops, in calls that
-// block, while held.
-func BenchmarkKill(b *testing.B) {
-	for _, module := range []string{"spin", "spin_start", "poll", "read", "write"} {
-		b.Run(module, func(b *testing.B) {
-			s := spec(b, module)
-			blocked(b, s)
-			benchmarkKill(b, s, 0)
-		})
-	}
-	for _, call := range []string{"accept", "connect", "recv", "send"} {
-		b.Run(call, func(b *testing.B) {
-			s := spec(b, "socket")
-			s.NewNetNS, s.Args = false, []string{"socket", call}
-			benchmarkKill(b, s, 0)
-		})
-	}
-	b.Run("paused", func(b *testing.B) {
-		s := spec(b, "spin")
-		times := make([]time.Duration, 0, b.N)
-		for b.Loop() {
-			g := begin(b, s)
-			if err := g.Pause(b.Context()); err != nil {
-				b.Fatal(err)
-			}
-			times = append(times, killTime(g))
-		}
-		report(b, "kill", times)
-	})
-	b.Run("among 200 that spin", func(b *testing.B) {
-		benchmarkKill(b, spec(b, "spin"), 200)
-	})
-}
-
-// benchmarkKill kills guests of s, one at a time, beside others that spin.
-func benchmarkKill(b *testing.B, s *Spec, others int) {
-	for range others {
-		g := begin(b, spec(b, "spin"))
-		defer func() {
-			g.Kill()
-			<-g.Done()
-		}()
-	}
-	times := make([]time.Duration, 0, b.N)
-	for b.Loop() {
-		g := begin(b, s)
-		time.Sleep(2 * time.Millisecond) // it gets where it blocks
-		times = append(times, killTime(g))
-		if got := g.Result(); got.Ending != Killed {
-			b.Fatalf("ended with %+v", got)
-		}
-	}
-	report(b, "kill", times)
-}
-
-func killTime(g *Guest) time.Duration {
-	begin := time.Now()
-	g.Kill()
-	<-g.Done()
-	return time.Since(begin)
-}
-
 func begin(b *testing.B, s *Spec) *Guest {
 	g, err := New(b.Context(), s)
 	if err != nil {
@@ -149,13 +106,16 @@ func begin(b *testing.B, s *Spec) *Guest {
 	return g
 }
 
-// report adds the median and the 99th percentile in place of the mean.
-func report(b *testing.B, name string, times []time.Duration) {
+// report adds the median and the 99th percentile, in us, in place of the mean, and
+// returns the median.
+func report(b *testing.B, name string, times []time.Duration) float64 {
 	slices.Sort(times)
 	us := func(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
-	b.ReportMetric(us(times[len(times)/2]), name+"-p50-us")
+	median := us(times[len(times)/2])
+	b.ReportMetric(median, name+"-p50-us")
 	b.ReportMetric(us(times[len(times)*99/100]), name+"-p99-us")
 	b.ReportMetric(0, "ns/op")
+	return median
 }
 
 func runOnce(b *testing.B, s *Spec) Result {

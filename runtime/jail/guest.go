@@ -2,7 +2,7 @@
 
 package jail
 
-// #include <errno.h>
+// #include "arch.h"
 // #include "jail.h"
 import "C"
 
@@ -25,11 +25,14 @@ import (
 type Guest struct {
 	id      uint64
 	created chan struct{} // closed once it waits for Start, or is over
-	started chan struct{} // closed once it is instantiated, or is over
+	ready   chan struct{} // closed once it is instantiated, if Start waits for that, or is over
 	done    chan struct{} // closed once its thread is gone
 	result  Result        // valid after done
 	tid     int           // valid after created
 	insist  sync.Once     // keepKilling
+
+	life context.Context // ends with its thread
+	end  context.CancelFunc
 
 	holding sync.Mutex    // Pause and Resume
 	resumed chan struct{} // not nil: paused; closed by Resume
@@ -57,22 +60,19 @@ func New(ctx context.Context, spec *Spec) (*Guest, error) {
 	}
 	g := &Guest{
 		created: make(chan struct{}),
-		started: make(chan struct{}),
+		ready:   make(chan struct{}),
 		done:    make(chan struct{}),
 		order:   order,
 	}
+	g.life, g.end = context.WithCancel(context.Background())
 	if err := register(g); err != nil {
 		order.free()
 		return nil, err
 	}
-	g.mu.Lock()
-	c, err := C.jail_create(C.uint64_t(g.id), order.spec)
-	g.c = c
-	g.mu.Unlock()
-	if c == nil {
+	if err := g.create(spec.View); err != nil {
 		unregister(g)
 		order.free()
-		return nil, noThread(err)
+		return nil, err
 	}
 	select {
 	case <-g.created:
@@ -91,6 +91,26 @@ func New(ctx context.Context, spec *Spec) (*Guest, error) {
 		}
 	}
 	return g, nil
+}
+
+// create makes the thread.
+func (g *Guest) create(view *View) error {
+	err := fmt.Errorf("the guest that it is to be beside: %w: %w", errDone, errdefs.ErrFailedPrecondition)
+	create := func(beside *C.struct_jail) {
+		g.mu.Lock() // its news must not come before g.c is set
+		defer g.mu.Unlock()
+		var errno error
+		g.c, errno = C.jail_create(C.uint64_t(g.id), g.order.spec, beside)
+		if err = nil; g.c == nil {
+			err = noThread(errno)
+		}
+	}
+	if view == nil {
+		create(nil)
+	} else {
+		view.guest.withC(create)
+	}
+	return err
 }
 
 // testSignals ends a guest whose AppArmor profile lets no signals of this process
@@ -120,8 +140,11 @@ func (g *Guest) handle(events C.int) {
 		g.withC(func(c *C.struct_jail) { g.tid = int(C.jail_tid(c)) })
 		close(g.created)
 	}
-	if events&C.JAIL_EV_STARTED != 0 {
-		close(g.started)
+	if events&C.JAIL_EV_READY != 0 {
+		close(g.ready)
+	}
+	if events&C.JAIL_EV_LOOKUP != 0 {
+		go g.lookup()
 	}
 	if events&C.JAIL_EV_EXITED != 0 {
 		g.reap()
@@ -131,15 +154,19 @@ func (g *Guest) handle(events C.int) {
 func (g *Guest) reap() {
 	var r C.struct_jail_result
 	g.mu.Lock()
-	C.jail_reap(g.c, &r)
+	c := g.c
+	C.jail_join(c, &r)
 	g.c = nil
 	g.mu.Unlock()
 	unregister(g)
-	g.order.free()
 	g.result = newResult(&r)
+	g.end()
 	close(g.done) // first: whoever sees one of the others looks whether it is over
 	closeOnce(g.created)
-	closeOnce(g.started)
+	closeOnce(g.ready)
+	runtime.Gosched() // see dispatch
+	C.jail_free(c)
+	g.order.free()
 }
 
 // closeOnce closes a channel that only the caller's goroutine ever closes.
@@ -151,16 +178,20 @@ func closeOnce(c chan struct{}) {
 	}
 }
 
-// Start lets the guest instantiate its module and run.
+// Start lets the guest run.
 //
-// Errors: InvalidArgument or another class with the cause, when the module
-// cannot be instantiated; the guest is then over.
+// Errors: InvalidArgument or another class with the cause, when the module could
+// not be instantiated; the guest is then over.
 func (g *Guest) Start() error {
-	g.withC(func(c *C.struct_jail) { C.jail_start(c) })
-	<-g.started
+	var ready bool
+	g.withC(func(c *C.struct_jail) { ready = C.jail_start(c) != 0 })
+	if ready {
+		return nil
+	}
+	<-g.ready
 	select {
 	case <-g.done:
-		if g.result.Ending == NotStarted {
+		if e := g.result.Ending; e == NotStarted || e == notIsolated {
 			return g.result.err()
 		}
 	default:
@@ -187,15 +218,23 @@ func (g *Guest) keepKilling() {
 	}
 }
 
-// killInterval is the time before the kill is sent again. A guest that can be
-// stopped by one signal (arch.h) is gone by then, and more would only disturb.
-// Where it cannot, it is a matter of chance whether a signal finds guest code:
-// often, and at intervals that fall into no step with what the guest does.
+// resends says that one signal may not be enough to stop a guest (arch.h).
+const resends = C.JAIL_RESENDS != 0
+
+// killInterval is the time before the kill is sent again. Most guests are gone soon
+// after the first signal, and more would only disturb. The second one takes memory
+// away from a host call that works on it for long (stop.c). Where it is a matter of
+// chance whether a signal finds guest code: often, and at intervals that fall into no
+// step with what the guest does.
 func killInterval(i int) time.Duration {
-	if runtime.GOARCH == "amd64" || i >= 1000 {
+	switch {
+	case resends && i < 1000:
+		return time.Duration(200+i*7919%1300) * time.Microsecond
+	case i == 0:
+		return 3 * time.Millisecond
+	default:
 		return 20 * time.Millisecond
 	}
-	return time.Duration(200+i*7919%1300) * time.Microsecond
 }
 
 // Pause holds the guest where it is and returns when no more of its code runs. A

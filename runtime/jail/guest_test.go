@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -15,7 +14,6 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
-	"golang.org/x/sys/unix"
 )
 
 func TestGuestEndsOnItsOwn(t *testing.T) {
@@ -61,72 +59,6 @@ func TestOutputIsTheGuestsAlone(t *testing.T) {
 	runGuest(t, s)
 	if got := out(); got != "" {
 		t.Fatalf("the engine wrote %q to the guest's stdout", got)
-	}
-}
-
-// kills are the places in which a guest may be when it has to end.
-var kills = []string{"spin", "spin_start", "poll", "read", "write", "recurse", "recurse_host", "copy", "random_long"}
-
-// blocked gives the guest an input that never comes and an output that nobody
-// reads.
-func blocked(t testing.TB, s *Spec) {
-	for i, name := range []string{"stdin", "stdout"} {
-		path := filepath.Join(t.TempDir(), name)
-		if err := unix.Mkfifo(path, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		s.Stdio[i] = File{Path: path, Flags: unix.O_RDWR}
-	}
-}
-
-func TestKillEndsTheGuest(t *testing.T) {
-	for _, module := range kills {
-		t.Run(module, func(t *testing.T) {
-			s := spec(t, module)
-			blocked(t, s)
-			g := create(t, s)
-			if err := g.Start(); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(20 * time.Millisecond)
-			g.Kill()
-			select {
-			case <-g.Done():
-			case <-time.After(10 * time.Second):
-				t.Fatal("the guest is still there")
-			}
-			if got := g.Result().Ending; got != Killed && !strings.HasPrefix(module, "recurse") {
-				t.Fatalf("ended as %d", got)
-			}
-		})
-	}
-}
-
-func TestKillBeforeStart(t *testing.T) {
-	g := create(t, spec(t, "spin"))
-	g.Kill()
-	<-g.Done()
-	if got := g.Result().Ending; got != Killed {
-		t.Fatalf("ended as %d", got)
-	}
-	if err := g.Start(); err != nil {
-		t.Fatalf("starting a guest that is over: %v", err)
-	}
-}
-
-func TestKillAtAnyMoment(t *testing.T) {
-	for delay := time.Duration(0); delay < 2*time.Millisecond; delay += 20 * time.Microsecond {
-		for _, module := range []string{"hello", "spin", "poll"} {
-			g := create(t, spec(t, module))
-			go func() {
-				time.Sleep(delay)
-				g.Kill()
-			}()
-			if err := g.Start(); err != nil && !errors.Is(err, errdefs.ErrAborted) {
-				t.Fatal(err)
-			}
-			<-g.Done()
-		}
 	}
 }
 

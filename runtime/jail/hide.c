@@ -9,7 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -21,40 +21,25 @@ static bool is_absent(int err)
 	return err == ENOENT || err == ENOTDIR;
 }
 
-// Errors count: jail_hide then says what is wrong.
-static bool exists(int root, const char *path)
+// absent_length is the length of the directory at the root that a path is in, if there
+// is no such directory, or 0. Most images have neither /proc nor /sys.
+static size_t absent_length(const char *path)
 {
-	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
-	int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
-	if (fd < 0)
-		return !is_absent(errno);
-	close(fd);
-	return true;
+	char top[NAME_MAX + 2];
+	size_t n = 1 + strcspn(path + 1, "/");
+	if (path[n] != '/' || n >= sizeof(top))
+		return 0;
+	memcpy(top, path, n);
+	top[n] = '\0';
+	return access(top, F_OK) != 0 && is_absent(errno) ? n : 0;
 }
 
-// jail_hides says whether there is anything to hide in a root.
-bool jail_hides(const struct jail *j, int root)
+// jail_open_masks opens the template (root.c), in which there are an empty file and an
+// empty directory, which cover what is masked.
+int jail_open_masks(struct jail *j)
 {
-	for (const char *const *p = j->spec->masked; p != NULL && *p != NULL; p++)
-		if (exists(root, *p))
-			return true;
-	for (const char *const *p = j->spec->readonly; p != NULL && *p != NULL; p++)
-		if (exists(root, *p))
-			return true;
-	return false;
-}
-
-// jail_open_masks opens the empty file and the empty directory of the template
-// (root.c), which cover what is masked.
-int jail_open_masks(struct jail *j, int masks[2])
-{
-	static const char *const names[] = {"/file", "/directory"};
-	for (int i = 0; i < 2; i++) {
-		masks[i] = open(names[i], O_PATH | O_CLOEXEC);
-		if (masks[i] < 0)
-			return jail_fail(j, "open a mask", names[i]);
-	}
-	return 0;
+	int fd = open("/", O_PATH | O_CLOEXEC);
+	return fd >= 0 ? fd : jail_fail(j, "open the masks", NULL);
 }
 
 // cover moves a detached mount onto what target is open on.
@@ -65,13 +50,13 @@ static int cover(struct jail *j, int mount, int target, const char *path)
 	return err == 0 ? 0 : jail_fail(j, "cover", path);
 }
 
-static int mask(struct jail *j, int target, const char *path, const int masks[2])
+static int mask(struct jail *j, int target, const char *path, int masks)
 {
 	struct stat st;
 	if (fstat(target, &st) != 0)
 		return jail_fail(j, "mask", path);
-	int mount = (int)syscall(SYS_open_tree, masks[S_ISDIR(st.st_mode) ? 1 : 0], "",
-		OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+	int mount = (int)syscall(SYS_open_tree, masks, S_ISDIR(st.st_mode) ? "directory" : "file",
+		OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (mount < 0)
 		return jail_fail(j, "mask", path);
 	if (jail_set_mount_attr(j, mount, MOUNT_ATTR_RDONLY, 0, path) != 0)
@@ -81,7 +66,7 @@ static int mask(struct jail *j, int target, const char *path, const int masks[2]
 	return err;
 }
 
-static int make_readonly(struct jail *j, int target, const char *path, const int masks[2])
+static int make_readonly(struct jail *j, int target, const char *path, int masks)
 {
 	(void)masks;
 	int mount = (int)syscall(SYS_open_tree, target, "",
@@ -95,13 +80,20 @@ static int make_readonly(struct jail *j, int target, const char *path, const int
 	return err;
 }
 
-static int each(struct jail *j, const char *const *paths, const int masks[2],
-	int (*hide)(struct jail *, int, const char *, const int[2]))
+static int each(struct jail *j, const char *const *paths, int masks,
+	int (*hide)(struct jail *, int, const char *, int))
 {
+	const char *absent = "";
+	size_t n = 0; // of absent
 	for (; paths != NULL && *paths != NULL; paths++) {
-		int target = open(*paths, O_PATH | O_CLOEXEC);
-		if (target < 0 && is_absent(errno))
+		if (n > 0 && strncmp(*paths, absent, n + 1) == 0)
 			continue;
+		int target = open(*paths, O_PATH | O_CLOEXEC);
+		if (target < 0 && is_absent(errno)) {
+			absent = *paths;
+			n = absent_length(absent);
+			continue;
+		}
 		if (target < 0)
 			return jail_fail(j, "hide", *paths);
 		int err = hide(j, target, *paths, masks);
@@ -113,7 +105,7 @@ static int each(struct jail *j, const char *const *paths, const int masks[2],
 }
 
 // jail_hide runs inside the guest's root, when all its mounts are there.
-int jail_hide(struct jail *j, int masks[2])
+int jail_hide(struct jail *j, int masks)
 {
 	if (each(j, j->spec->readonly, masks, make_readonly) != 0)
 		return -1;

@@ -110,11 +110,9 @@ func TestPauseAndResumeOften(t *testing.T) {
 }
 
 func TestKillWhilePaused(t *testing.T) {
-	for _, module := range kills {
-		t.Run(module, func(t *testing.T) {
-			s := spec(t, module)
-			blocked(t, s)
-			g := started(t, s)
+	for _, kill := range kills {
+		t.Run(kill, func(t *testing.T) {
+			g := started(t, killSpec(t, kill))
 			if err := g.Pause(t.Context()); err != nil && !errdefs.IsFailedPrecondition(err) {
 				t.Fatal(err)
 			}
@@ -144,5 +142,22 @@ func TestPauseErrors(t *testing.T) {
 	<-g.Done()
 	if err := g.Pause(t.Context()); !errdefs.IsFailedPrecondition(err) {
 		t.Errorf("paused a guest that is over: %v", err)
+	}
+}
+
+// A guest that is paused again just as it goes on is held, too.
+func TestPauseRightAfterResume(t *testing.T) {
+	g := started(t, spec(t, "spin"))
+	pause(t, g)
+	for i := range 300 {
+		resume(t, g)
+		for begin := time.Now(); time.Since(begin) < time.Duration(i)*time.Microsecond; {
+		}
+		pause(t, g)
+		before := g.CPUTime()
+		time.Sleep(time.Millisecond)
+		if ran := g.CPUTime() - before; ran > 500*time.Microsecond {
+			t.Fatalf("the guest ran for %v while it was paused", ran)
+		}
 	}
 }

@@ -11,6 +11,8 @@ const char *jail_init(const void *keepalive, const char *cgroup)
 	if (err == NULL)
 		err = jail_signals_init(keepalive);
 	if (err == NULL)
+		err = jail_janitor_init();
+	if (err == NULL)
 		err = jail_spawner_init(cgroup);
 	return err;
 }

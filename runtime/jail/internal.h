@@ -40,7 +40,9 @@ struct jail {
 	_Atomic int spawned;
 	_Atomic int tid;
 	_Atomic int phase;
-	_Atomic int start; // futex: 0 wait, 1 start or end
+	_Atomic int ordered; // futex: there is a spec
+	_Atomic int ready;   // instantiated
+	_Atomic int start;   // futex: 0 wait, 1 start or end
 	_Atomic int killed;
 	_Atomic int paused;    // is to be held
 	_Atomic int caught;    // since then the thread has taken the signal
@@ -57,9 +59,11 @@ struct jail {
 	// One mapping, from its start: signal stack, guard, stack (thread.c). Of
 	// the stack, what is below low is not accessible yet.
 	char *region;
+	size_t stack_size;
 	char *guard, *stack, *low;
 
 	// budget.c
+	struct jail_limit *limit;
 	_Atomic uint64_t memory; // bytes of linear memory
 	uint64_t charged;        // bytes, all together
 	uint64_t prepaid;        // bytes that the instance's memory may take
@@ -67,7 +71,14 @@ struct jail {
 	// The address space that is reserved for linear memory (interpose.c).
 	char *linear, *linear_end;
 
-	int events; // not yet taken; not 0: queued (event.c)
+	struct jail_wasm *wasm; // or NULL
+
+	// resolve.c
+	_Atomic uint32_t lookup; // number of the question, and how far it is
+	const struct jail_query *query;
+	struct jail_answer *answer;
+
+	_Atomic int events; // not yet taken; not 0: queued (event.c)
 	struct jail *next;
 };
 
@@ -112,8 +123,14 @@ void jail_end_guest(siginfo_t *info, void *context); // does not return from gue
 int jail_make_thread(pthread_t *thread, void *(*main)(void *), void *arg);
 
 // budget.c: false: refused, and noted.
+bool jail_share_limit(struct jail *j, uint64_t bytes, struct jail *beside);
+void jail_leave_limit(struct jail *j);
+uint64_t jail_limit(const struct jail *j);
+uint64_t jail_limit_used(const struct jail *j);
+bool jail_prepay(struct jail *j, uint64_t bytes);
 bool jail_charge(struct jail *j, uint64_t bytes);
 bool jail_charge_memory(struct jail *j, uint64_t bytes);
+void jail_uncharge(struct jail *j, uint64_t bytes);
 void jail_uncharge_memory(struct jail *j, uint64_t bytes);
 void jail_uncharge_all(struct jail *j);
 
@@ -129,6 +146,7 @@ void jail_futex_wake(_Atomic int *addr);
 int jail_join_cgroup(const char *file);
 
 // Each returns 0, or -1 after jail_fail.
+int jail_own_state(struct jail *j); // needs no spec
 int jail_isolate(struct jail *j);
 int jail_drop_privileges(struct jail *j);
 // From unconfined, a thread with no_new_privs may change to any profile, and from
@@ -140,13 +158,19 @@ const char *jail_seccomp(void); // for the calling thread and those it makes
 int jail_seccomp_profile(struct jail *j);
 void jail_seccomp_end(void); // leaves the calling thread what ending takes
 const char *jail_spawner_init(const char *cgroup);
+const char *jail_janitor_init(void);
 
 // thread.c, spawn.c
 void *jail_thread_main(void *jail);
-size_t jail_stack_size(const struct jail_spec *spec);
+// jail_new makes what a thread needs, jail_delete gives it back.
+struct jail *jail_new(size_t stack_size);
+void jail_delete(struct jail *j);
 bool jail_grow_stack(struct jail *j, const char *to);
 bool jail_open_reserve(struct jail *j, const char *to);
 void jail_spawn(struct jail *j);
+// A thread that is warmed up, and waits for its work order.
+struct jail *jail_take_spare(size_t stack_size);
+void jail_offer_spare(struct jail *j, bool taken); // taken: again, after jail_take_spare
 const char *jail_isolate_init(void);
 
 // root.c
@@ -156,12 +180,15 @@ int jail_enter_root(struct jail *j);
 int jail_set_mount_attr(struct jail *j, int fd, uint64_t attr, int flags, const char *path);
 
 // hide.c
-bool jail_hides(const struct jail *j, int root);
-int jail_open_masks(struct jail *j, int masks[2]);
-int jail_hide(struct jail *j, int masks[2]);
+int jail_open_masks(struct jail *j);
+int jail_hide(struct jail *j, int masks);
 
 // jail_fail records the errno and the failed step; returns -1.
 int jail_fail(struct jail *j, const char *step, const char *path);
+
+// resolve.c
+WasmEdge_Result jail_getaddrinfo(void *data, const WasmEdge_CallingFrameContext *frame,
+	const WasmEdge_Value *in, WasmEdge_Value *out);
 
 // wasi.c
 void jail_replace_functions(WasmEdge_ModuleInstanceContext *wasi);
@@ -174,6 +201,9 @@ static inline WasmEdge_String jail_string(const char *s)
 
 // wasm.c
 struct jail_wasm;
-struct jail_wasm *jail_wasm_create(struct jail *j);
-void jail_wasm_run(struct jail *j, struct jail_wasm *w);
-void jail_wasm_delete(struct jail_wasm *w);
+int jail_wasm_create(struct jail *j); // 0, or -1 with a message
+void jail_wasm_open(struct jail *j);
+bool jail_wasm_instantiate(struct jail *j);
+void jail_wasm_run(struct jail *j);
+void jail_wasm_end(struct jail *j);
+void jail_wasm_delete(struct jail *j);

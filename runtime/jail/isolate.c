@@ -36,15 +36,17 @@ const char *jail_isolate_init(void)
 	return jail_root_init();
 }
 
-// own_files leaves only the template namespace in a private fd table.
-static int own_files(struct jail *j)
+// jail_own_state gives the thread a table of files, with the template namespace only, a
+// root and umask.
+int jail_own_state(struct jail *j)
 {
 	if (syscall(SYS_close_range, jail_template_ns + 1, ~0U, CLOSE_RANGE_UNSHARE) != 0 ||
 		syscall(SYS_close_range, 0, jail_template_ns - 1, 0) != 0)
 		return jail_fail(j, "close_range", NULL);
 	if (unshare(CLONE_FS) != 0)
 		return jail_fail(j, "unshare(CLONE_FS)", NULL);
-	syscall(SYS_umask, j->spec->umask);
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0) // for jail_drop_privileges
+		return jail_fail(j, "prctl(PR_SET_KEEPCAPS)", NULL);
 	return 0;
 }
 
@@ -196,8 +198,9 @@ static int isolate_guest(struct jail *j)
 
 int jail_isolate(struct jail *j)
 {
-	if (join_cgroup(j) != 0 || own_files(j) != 0 || join_network(j) != 0 || own_ipc_uts(j) != 0)
+	if (join_cgroup(j) != 0 || join_network(j) != 0 || own_ipc_uts(j) != 0)
 		return -1;
+	syscall(SYS_umask, j->spec->umask);
 	if (j->spec->rootfs != NULL)
 		return isolate_guest(j);
 	if (syscall(SYS_close_range, 0, ~0U, 0) != 0)
@@ -217,8 +220,6 @@ int jail_drop_privileges(struct jail *j)
 		caps[i].effective = caps[i].permitted = (uint32_t)(spec->caps >> (32 * i));
 	if (syscall(SYS_setgroups, spec->n_groups, spec->groups) != 0)
 		return jail_fail(j, "setgroups", NULL);
-	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0)
-		return jail_fail(j, "prctl(PR_SET_KEEPCAPS)", NULL);
 	if (syscall(SYS_setresgid, spec->gid, spec->gid, spec->gid) != 0)
 		return jail_fail(j, "setresgid", NULL);
 	if (syscall(SYS_setresuid, spec->uid, spec->uid, spec->uid) != 0)

@@ -27,6 +27,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"runtime"
 	"sync"
 	"unsafe"
 
@@ -121,11 +122,17 @@ func modulePointer(ast *wasmedge.AST) (unsafe.Pointer, error) {
 func dispatch() {
 	for {
 		var id C.uint64_t
-		events := C.jail_wait_event(&id)
+		var more C.int
+		events := C.jail_wait_event(&id, &more)
 		guestsMu.Lock()
 		g := guests[uint64(id)]
 		guestsMu.Unlock()
 		g.handle(events)
+		if more == 0 {
+			// Who waited for the news runs now, on this thread, and not after
+			// another one was woken up to take it over, which takes 40 us.
+			runtime.Gosched()
+		}
 	}
 }
 
@@ -136,7 +143,7 @@ func register(g *Guest) error {
 	guestsMu.Lock()
 	defer guestsMu.Unlock()
 	if len(guests) >= maxThreads {
-		return fmt.Errorf("the daemon has %d WebAssembly containers and pods, as many as it may have: raise max_guests in the runtime's configuration and vm.max_map_count: %w",
+		return fmt.Errorf("the daemon has %d WebAssembly containers, execs and pods, as many as it may have: raise max_guests in the runtime's configuration and vm.max_map_count: %w",
 			len(guests), errdefs.ErrResourceExhausted)
 	}
 	lastID++

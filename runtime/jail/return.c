@@ -6,7 +6,9 @@
 // guest has not run on: as good a place as guest code itself.
 //
 // The unwinder finds the address. It is the one of C++ exceptions, and takes no
-// lock (libgcc 12 with glibc 2.35: _dl_find_object). It is used in a signal
+// lock (libgcc 12 with glibc 2.35: _dl_find_object) as long as nobody has registered
+// frames with it, which the engine would do for each module (interpose.c): where a
+// module's code begins, it knows no frame, and stops. It is used in a signal
 // handler, from which it goes on to the interrupted frames. Those may be in the
 // middle of something, such as a longjmp, for which it is told nothing useful: a
 // fault on its way is no fault of the engine's, and only an address in the code of
@@ -40,7 +42,7 @@ static _Unwind_Reason_Code visit(struct _Unwind_Context *frame, void *arg)
 		return _URC_NO_REASON;
 	// NOLINTNEXTLINE(performance-no-int-to-ptr): the frame of what it called ends here.
 	uintptr_t *slot = (uintptr_t *)_Unwind_GetCFA(frame) - 1;
-	const char *at = (const char *)slot, *top = s->j->stack + jail_stack_size(s->j->spec);
+	const char *at = (const char *)slot, *top = s->j->stack + s->j->stack_size;
 	if (!interrupted && at >= s->j->low && at < top && *slot == pc)
 		s->slot = slot;
 	return _URC_END_OF_STACK;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // The guest's root: a detached mount, and what is mounted in it, in a mount
-// namespace that nothing else sees and that is gone with the thread.
+// namespace that nothing else sees and that is gone with the last thread in it.
 
 #include "internal.h"
 
@@ -62,6 +62,13 @@ int jail_set_mount_attr(struct jail *j, int fd, uint64_t attr, int flags, const 
 	return 0;
 }
 
+// is_sealed: the root is read-only from the beginning. With mounts, mount points may
+// have to be made first, unless nobody may.
+static bool is_sealed(const struct jail_spec *spec)
+{
+	return spec->rootfs_sealed || (spec->rootfs_readonly && spec->n_mounts == 0);
+}
+
 // clone_root makes a detached mount of the root: no mount point, gone with the
 // thread. NODEV: an image may hold device nodes, and there is no device cgroup
 // here to deny them.
@@ -73,8 +80,7 @@ static int clone_root(struct jail *j)
 	if (fd < 0)
 		return jail_fail(j, "open_tree", spec->rootfs);
 	uint64_t attr = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID;
-	// With mounts, mount points may have to be made first, unless nobody may.
-	if (spec->rootfs_sealed || (spec->rootfs_readonly && spec->n_mounts == 0))
+	if (is_sealed(spec))
 		attr |= MOUNT_ATTR_RDONLY;
 	return jail_set_mount_attr(j, fd, attr, 0, spec->rootfs) == 0 ? fd : -1;
 }
@@ -171,10 +177,10 @@ static int make_target(struct jail *j, int fd, const char *target)
 static int attach(struct jail *j, int root, const int *fds)
 {
 	const struct jail_spec *spec = j->spec;
-	int masks[2];
 	if (setns(jail_template_ns, CLONE_NEWNS) != 0 || unshare(CLONE_NEWNS) != 0)
 		return jail_fail(j, "make a mount namespace", NULL);
-	if (jail_open_masks(j, masks) != 0)
+	int masks = jail_open_masks(j);
+	if (masks < 0)
 		return -1;
 	// On the namespace's own root: AppArmor takes paths from there.
 	if (syscall(SYS_move_mount, root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) != 0 ||
@@ -190,23 +196,35 @@ static int attach(struct jail *j, int root, const int *fds)
 	}
 	if (jail_hide(j, masks) != 0)
 		return -1;
-	if (spec->rootfs_readonly)
+	if (spec->rootfs_readonly && !is_sealed(spec))
 		return jail_set_mount_attr(j, root, MOUNT_ATTR_RDONLY, 0, spec->rootfs);
+	return 0;
+}
+
+// join_root enters the root of another guest, with what that has mounted. Without
+// mounts, that guest is in the host's namespace, and so are we.
+static int join_root(struct jail *j)
+{
+	const struct jail_spec *spec = j->spec;
+	int ns = open(spec->mntns, O_RDONLY | O_CLOEXEC);
+	int root = open(spec->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (ns < 0 || root < 0)
+		return jail_fail(j, "open the container's root", spec->rootfs);
+	if (setns(ns, CLONE_NEWNS) != 0)
+		return jail_fail(j, "join the container's mount namespace", NULL);
+	if (fchdir(root) != 0 || chroot(".") != 0)
+		return jail_fail(j, "enter the container's root", NULL);
 	return 0;
 }
 
 int jail_enter_root(struct jail *j)
 {
 	const struct jail_spec *spec = j->spec;
+	if (spec->mntns != NULL)
+		return join_root(j);
 	int root = clone_root(j);
 	if (root < 0)
 		return -1;
-	// A root in no namespace has no paths that an AppArmor profile could name.
-	if (spec->n_mounts == 0 && spec->apparmor == NULL && !jail_hides(j, root)) {
-		if (fchdir(root) != 0 || chroot(".") != 0)
-			return jail_fail(j, "chroot", spec->rootfs);
-		return 0;
-	}
 	int *fds = calloc(spec->n_mounts + 1, sizeof(*fds)); // the stack may be small
 	if (fds == NULL)
 		return jail_fail(j, "list the mounts of", spec->rootfs);

@@ -240,9 +240,9 @@ int jail_seccomp_profile(struct jail *j)
 // waits: a host call fails and comes back, however often it would try again.
 void jail_seccomp_end(void)
 {
-	static const int allowed[] = {SYS_close, SYS_munmap, SYS_mmap, SYS_mprotect, SYS_madvise,
-		SYS_brk, SYS_futex, SYS_rt_sigreturn, SYS_rt_sigprocmask, SYS_sigaltstack,
-		SYS_clock_gettime, SYS_gettid, SYS_timer_delete, SYS_exit};
+	static const int allowed[] = {SYS_close, SYS_close_range, SYS_munmap, SYS_mmap,
+		SYS_mprotect, SYS_madvise, SYS_brk, SYS_futex, SYS_rt_sigreturn, SYS_rt_sigprocmask,
+		SYS_sigaltstack, SYS_clock_gettime, SYS_gettid, SYS_timer_delete, SYS_exit};
 	enum { N = sizeof(allowed) / sizeof(*allowed) };
 	struct sock_filter end[2 * N + 2];
 	unsigned short n = 0;

@@ -8,6 +8,7 @@ import "C"
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"unsafe"
@@ -51,6 +52,11 @@ type Spec struct {
 	Mounts         []Mount
 	Stdio          [3]File
 
+	// View is what another guest sees, for this one to see the same. Rootfs is then
+	// View.Root; Mounts, NetNS and the paths to hide have no effect, and the other
+	// guest's MemoryLimit is for both together. It stays open until New returns.
+	View *View
+
 	NetNS    string // path of the network namespace to join; empty: the daemon's
 	NewNetNS bool   // without NetNS: an empty one
 	NewIPC   bool   // an IPC namespace of its own
@@ -73,7 +79,7 @@ type Spec struct {
 	Masked   []string // absolute paths that look empty; those that do not exist are skipped
 	Readonly []string // absolute paths below which nothing can be changed, likewise
 
-	MemoryLimit   uint64 // bytes of linear memory; 0: 4 GiB, all that there can be
+	MemoryLimit   uint64 // bytes of linear memory; 0: 4 GiB for each guest, all that there can be
 	InitialMemory uint64 // bytes of it that the module starts with
 	Overhead      uint64 // bytes to charge to the budget beside linear memory and stack
 	StackSize     uint64 // bytes of native stack, at most
@@ -83,9 +89,6 @@ type Spec struct {
 // DefaultMaxFiles bounds a guest's open files, each of which takes the kernel some
 // 300 bytes that no limit of the guest counts.
 const DefaultMaxFiles = 16384
-
-// maxMemory is what 32-bit addresses reach.
-const maxMemory = 4 << 30
 
 // sockFilter is the size of a struct sock_filter, maxFilter the number of them in
 // a program (BPF_MAXINSNS).
@@ -98,7 +101,12 @@ const (
 type order struct {
 	spec   *C.struct_jail_spec
 	blocks []unsafe.Pointer
+	rest   []byte // of the last block: not used yet
 }
+
+// blockSize is what most orders need; a call of C for each string would take longer
+// than all the rest.
+const blockSize = 8 << 10
 
 func newOrder(s *Spec) (*order, error) {
 	if err := s.validate(); err != nil {
@@ -118,6 +126,9 @@ func newOrder(s *Spec) (*order, error) {
 	c.entry, c.rootfs = o.optional(s.Entry), o.optional(s.Rootfs)
 	c.netns, c.hostname = o.optional(s.NetNS), o.optional(s.Hostname)
 	c.rootfs_readonly, c.rootfs_sealed = flag(s.RootfsReadonly), flag(s.RootfsSealed)
+	if s.View != nil {
+		c.mntns, c.netns = o.optional(s.View.path(viewMounts)), o.optional(s.View.path(viewNetwork))
+	}
 	c.new_netns = flag(s.NewNetNS)
 	c.new_ipc, c.new_uts = flag(s.NewIPC), flag(s.NewUTS)
 	for i, f := range s.Stdio {
@@ -132,7 +143,7 @@ func newOrder(s *Spec) (*order, error) {
 	c.cgroup, c.apparmor = o.optional(s.Cgroup), o.optional(s.AppArmor)
 	c.filter, c.n_filter = o.bytes(s.Seccomp), C.uint16_t(len(s.Seccomp)/sockFilter)
 	c.masked, c.readonly = o.list(s.Masked), o.list(s.Readonly)
-	c.memory_limit, c.initial_memory = C.uint64_t(orMax(s.MemoryLimit, maxMemory)), C.uint64_t(s.InitialMemory)
+	c.memory_limit, c.initial_memory = C.uint64_t(orMax(s.MemoryLimit, math.MaxUint64)), C.uint64_t(s.InitialMemory)
 	c.overhead, c.stack_size = C.uint64_t(s.Overhead), C.size_t(s.StackSize)
 	c.max_files = C.int(orMax(uint64(s.MaxFiles), DefaultMaxFiles))
 	return o, nil
@@ -175,17 +186,24 @@ func (s *Spec) validate() error {
 // alloc returns zeroed C memory for n items. It never fails: for cgo, a failed
 // C.malloc is fatal, as running out of memory is for Go.
 func (o *order) alloc(n int, size C.size_t) unsafe.Pointer {
-	p := C.malloc(C.size_t(n) * size)
-	clear(unsafe.Slice((*byte)(p), C.size_t(n)*size))
-	o.blocks = append(o.blocks, p)
-	return p
+	const align = 8
+	need := (n*int(size) + align - 1) &^ (align - 1)
+	if need > len(o.rest) {
+		block := max(need, blockSize)
+		p := C.malloc(C.size_t(block))
+		o.blocks, o.rest = append(o.blocks, p), unsafe.Slice((*byte)(p), block)
+	}
+	p := o.rest[:need]
+	o.rest = o.rest[need:]
+	clear(p)
+	return unsafe.Pointer(unsafe.SliceData(p))
 }
 
 func (o *order) free() {
 	for _, p := range o.blocks {
 		C.free(p)
 	}
-	o.blocks = nil
+	o.blocks, o.rest = nil, nil
 }
 
 func (o *order) optional(s string) *C.char {
@@ -196,9 +214,9 @@ func (o *order) optional(s string) *C.char {
 }
 
 func (o *order) str(s string) *C.char {
-	p := C.CString(s)
-	o.blocks = append(o.blocks, unsafe.Pointer(p))
-	return p
+	p := o.alloc(len(s)+1, 1)
+	copy(unsafe.Slice((*byte)(p), len(s)), s)
+	return (*C.char)(p)
 }
 
 func (o *order) bytes(b []byte) unsafe.Pointer {

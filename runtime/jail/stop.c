@@ -41,16 +41,22 @@ static bool must_end(const struct jail *j)
 	return j->killed || j->fault;
 }
 
+static bool is_held(const struct jail *j)
+{
+	return j->paused && !must_end(j);
+}
+
+// jail_park: who pauses the guest again just before it goes on may see it parked, and
+// then sends no signal: so it looks once more.
 void jail_park(struct jail *j, enum jail_parked where)
 {
-	j->parked = where;
-	for (;;) {
+	while (is_held(j)) {
+		j->parked = where;
 		int seen = j->changes;
-		if (!j->paused || must_end(j))
-			break;
-		jail_futex_wait(&j->changes, seen);
+		if (is_held(j))
+			jail_futex_wait(&j->changes, seen);
+		j->parked = NOT_PARKED;
 	}
-	j->parked = NOT_PARKED;
 }
 
 // steps says whether to look again after the next instruction. Only a kill is sent

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -53,22 +54,22 @@ static size_t sigstack_size(void)
 	return (4 * frame + (32 << 10) + 4095) & ~(size_t)4095;
 }
 
-size_t jail_stack_size(const struct jail_spec *spec)
+static size_t stack_size(const struct jail_spec *spec)
 {
 	return spec->module == NULL ? PARKED_STACK : (spec->stack_size + 4095) & ~(size_t)4095;
 }
 
-static size_t region_size(const struct jail_spec *spec)
+static size_t region_size(const struct jail *j)
 {
-	return 4096 + sigstack_size() + GUARD_SIZE + jail_stack_size(spec);
+	return 4096 + sigstack_size() + GUARD_SIZE + j->stack_size;
 }
 
 // [page that guards the signal stack][signal stack][guard][stack: closed, open]
 static int map_stack(struct jail *j)
 {
-	size_t sig = sigstack_size(), stack = jail_stack_size(j->spec);
+	size_t sig = sigstack_size(), stack = j->stack_size;
 	size_t first = stack < FIRST_STACK ? stack : FIRST_STACK;
-	j->region = mmap(NULL, region_size(j->spec), PROT_NONE,
+	j->region = mmap(NULL, region_size(j), PROT_NONE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
 	if (j->region == MAP_FAILED)
 		return -1;
@@ -78,7 +79,7 @@ static int map_stack(struct jail *j)
 	if (mprotect(j->region + 4096, sig, PROT_READ | PROT_WRITE) == 0 &&
 		mprotect(j->low, first, PROT_READ | PROT_WRITE) == 0)
 		return 0;
-	munmap(j->region, region_size(j->spec));
+	munmap(j->region, region_size(j));
 	return -1;
 }
 
@@ -123,32 +124,56 @@ static int set_sigstack(struct jail *j)
 
 static void wait_for_start(struct jail *j)
 {
-	j->phase = PHASE_CREATED;
-	jail_post(j, JAIL_EV_CREATED);
 	while (!j->start)
 		jail_futex_wait(&j->start, 0);
 }
 
+// warm_up is what all guests' threads begin with: it needs no work order.
+static int warm_up(struct jail *j)
+{
+	if (set_sigstack(j) != 0 || jail_own_state(j) != 0)
+		return -1;
+	return j->stack_size == PARKED_STACK ? 0 : jail_wasm_create(j);
+}
+
+// run_guest: the caller learns that the thread is isolated while that goes on. Before
+// the guest's code there is the start, and all that may fail is told by that.
 static void run_guest(struct jail *j)
 {
-	struct jail_wasm *w = jail_wasm_create(j);
-	if (w == NULL)
+	jail_wasm_open(j);
+	if (jail_drop_privileges(j) != 0 || jail_apply_apparmor(j) != 0)
 		return;
-	if (jail_drop_privileges(j) == 0 && jail_apply_apparmor(j) == 0 &&
-		jail_seccomp_profile(j) == 0) {
-		wait_for_start(j);
-		jail_wasm_run(j, w);
-	}
-	j->phase = PHASE_DONE;
-	jail_wasm_delete(w);
+	j->phase = PHASE_CREATED;
+	jail_post(j, JAIL_EV_CREATED);
+	j->ready = jail_seccomp_profile(j) == 0 && jail_wasm_instantiate(j);
+	// One of the two sees what the other one has set: this, or jail_start.
+	if (j->ready && j->start)
+		jail_post(j, JAIL_EV_READY);
+	wait_for_start(j);
+	if (j->killed)
+		j->result.ending = JAIL_END_KILLED;
+	else if (j->ready)
+		jail_wasm_run(j);
 }
 
 static void park(struct jail *j)
 {
 	if (jail_drop_privileges(j) != 0)
 		return;
+	j->phase = PHASE_CREATED;
+	jail_post(j, JAIL_EV_CREATED);
 	wait_for_start(j);
 	j->result.ending = JAIL_END_KILLED;
+}
+
+static void serve(struct jail *j)
+{
+	if (jail_isolate(j) != 0)
+		return;
+	if (j->spec->module != NULL)
+		run_guest(j);
+	else
+		park(j);
 }
 
 void *jail_thread_main(void *arg)
@@ -156,13 +181,18 @@ void *jail_thread_main(void *arg)
 	struct jail *j = arg;
 	j->tid = (int)syscall(SYS_gettid);
 	jail_self = j;
-	if (set_sigstack(j) == 0 && jail_isolate(j) == 0) {
-		if (j->spec->module != NULL)
-			run_guest(j);
-		else
-			park(j);
+	bool warm = warm_up(j) == 0;
+	if (!j->ordered) {
+		prctl(PR_SET_NAME, "wasm-spare", 0, 0, 0);
+		jail_offer_spare(j, false);
+		while (!j->ordered)
+			jail_futex_wait(&j->ordered, 0);
 	}
+	prctl(PR_SET_NAME, j->spec->module != NULL ? "wasm-guest" : "wasm-pod", 0, 0, 0);
+	if (warm)
+		serve(j);
 	j->phase = PHASE_DONE;
+	jail_wasm_end(j);
 	// From here on no signal may find this thread: its stacks go away.
 	sigset_t set;
 	sigemptyset(&set);
@@ -179,31 +209,71 @@ void *jail_thread_main(void *arg)
 	return NULL;
 }
 
-struct jail *jail_create(uint64_t id, const struct jail_spec *spec)
+struct jail *jail_new(size_t stack)
 {
 	struct jail *j = calloc(1, sizeof(*j));
 	if (j == NULL)
 		return NULL;
+	j->stack_size = stack;
+	if (map_stack(j) == 0)
+		return j;
+	free(j);
+	return NULL;
+}
+
+void jail_delete(struct jail *j)
+{
+	jail_wasm_delete(j);
+	munmap(j->region, region_size(j));
+	jail_leave_limit(j);
+	free(j);
+}
+
+// charge is all that a guest is charged before it runs. It returns an error number.
+static int charge(struct jail *j, const struct jail_spec *spec, struct jail *beside)
+{
+	if (!jail_share_limit(j, spec->memory_limit, beside))
+		return ENOMEM;
+	return jail_charge(j, spec->overhead) ? 0 : EDQUOT;
+}
+
+// give_up is for a guest that cannot be charged; a spare thread is as it was.
+static struct jail *give_up(struct jail *j, bool spare, int err)
+{
+	jail_leave_limit(j);
+	j->refused = JAIL_REFUSED_NOTHING;
+	if (spare)
+		jail_offer_spare(j, true);
+	else
+		jail_free(j);
+	errno = err;
+	return NULL;
+}
+
+struct jail *jail_create(uint64_t id, const struct jail_spec *spec, struct jail *beside)
+{
+	struct jail *spare = spec->module != NULL ? jail_take_spare(stack_size(spec)) : NULL;
+	struct jail *j = spare != NULL ? spare : jail_new(stack_size(spec));
+	if (j == NULL)
+		return NULL;
+	int err = charge(j, spec, beside);
+	if (err != 0)
+		return give_up(j, spare != NULL, err);
 	j->id = id;
 	j->spec = spec;
-	if (!jail_charge(j, spec->overhead)) {
-		free(j);
-		errno = EDQUOT;
-		return NULL;
-	}
-	if (map_stack(j) != 0) {
-		jail_uncharge_all(j);
-		free(j);
-		return NULL;
-	}
-	jail_spawn(j);
+	j->ordered = 1;
+	if (spare != NULL)
+		jail_futex_wake(&j->ordered);
+	else
+		jail_spawn(j);
 	return j;
 }
 
-void jail_start(struct jail *j)
+int jail_start(struct jail *j)
 {
 	j->start = 1;
 	jail_futex_wake(&j->start);
+	return j->ready;
 }
 
 int jail_tid(const struct jail *j)
@@ -211,11 +281,15 @@ int jail_tid(const struct jail *j)
 	return j->tid;
 }
 
-void jail_reap(struct jail *j, struct jail_result *out)
+// The phase changes before the number can become another thread's.
+int jail_is_there(const struct jail *j)
+{
+	return j->phase == PHASE_CREATED || j->phase == PHASE_GUEST;
+}
+
+void jail_join(struct jail *j, struct jail_result *out)
 {
 	if (j->spawned)
 		pthread_join(j->thread, NULL);
 	*out = j->result;
-	munmap(j->region, region_size(j->spec));
-	free(j);
 }

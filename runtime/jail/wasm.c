@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 struct jail_wasm {
@@ -16,6 +17,7 @@ struct jail_wasm {
 	WasmEdge_StoreContext *store;
 	WasmEdge_ModuleInstanceContext *wasi;
 	WasmEdge_ModuleInstanceContext *instance;
+	const WasmEdge_FunctionInstanceContext *entry;
 };
 
 static void say(struct jail *j, int ending, const char *message)
@@ -24,30 +26,34 @@ static void say(struct jail *j, int ending, const char *message)
 	snprintf(j->result.message, sizeof(j->result.message), "%s", message);
 }
 
-// jail_wasm_create opens the preopened root directory and binds fds 0 to 2,
-// so it runs inside the root and the fd table of the guest, and before its
-// privileges are dropped.
-struct jail_wasm *jail_wasm_create(struct jail *j)
+// jail_wasm_create makes what does not depend on the guest.
+int jail_wasm_create(struct jail *j)
 {
-	const struct jail_spec *spec = j->spec;
-	struct jail_wasm *w = calloc(1, sizeof(*w));
+	struct jail_wasm *w = j->wasm = calloc(1, sizeof(*w));
 	if (w == NULL) {
 		say(j, JAIL_END_SETUP, "out of memory");
-		return NULL;
+		return -1;
 	}
-	static const char *const preopens[] = {"/:/"};
 	w->config = WasmEdge_ConfigureCreate();
 	w->executor = WasmEdge_ExecutorCreate(w->config, NULL);
 	w->store = WasmEdge_StoreCreate();
-	w->wasi = WasmEdge_ModuleInstanceCreateWASI(
-		spec->args, spec->n_args, spec->env, spec->n_env, preopens, 1);
+	w->wasi = WasmEdge_ModuleInstanceCreateWASI(NULL, 0, NULL, 0, NULL, 0);
 	jail_replace_functions(w->wasi);
 	WasmEdge_Result r = WasmEdge_ExecutorRegisterImport(w->executor, w->store, w->wasi);
 	if (WasmEdge_ResultOK(r))
-		return w;
+		return 0;
 	say(j, JAIL_END_SETUP, WasmEdge_ResultGetMessage(r));
-	jail_wasm_delete(w);
-	return NULL;
+	return -1;
+}
+
+// jail_wasm_open opens the preopened root directory, so it runs inside the guest's
+// root, and before its privileges are dropped.
+void jail_wasm_open(struct jail *j)
+{
+	static const char *const preopens[] = {"/:/"};
+	const struct jail_spec *spec = j->spec;
+	WasmEdge_ModuleInstanceInitWASI(
+		j->wasm->wasi, spec->args, spec->n_args, spec->env, spec->n_env, preopens, 1);
 }
 
 static unsigned long long kib(uint64_t bytes)
@@ -59,13 +65,16 @@ static unsigned long long kib(uint64_t bytes)
 // WasmEdge would start the guest with no memory, and keep the reserved space.
 static bool prepay(struct jail *j)
 {
-	uint64_t need = j->spec->initial_memory, limit = j->spec->memory_limit;
-	if (need <= limit && jail_charge(j, need)) {
-		j->prepaid = need;
+	uint64_t need = j->spec->initial_memory, limit = jail_limit(j);
+	if (need <= limit && jail_prepay(j, need))
 		return true;
-	}
 	j->result.ending = JAIL_END_INIT;
-	if (need > limit)
+	if (need <= limit && j->refused == JAIL_REFUSED_LIMIT)
+		snprintf(j->result.message, sizeof(j->result.message),
+			"the module needs %llu KiB of memory to start, and its container has "
+			"%llu of the %llu KiB that it may have",
+			kib(need), kib(jail_limit_used(j)), kib(limit));
+	else if (need > limit)
 		snprintf(j->result.message, sizeof(j->result.message),
 			"the module needs %llu KiB of memory to start, its limit is %llu KiB",
 			kib(need), kib(limit));
@@ -132,8 +141,7 @@ static WasmEdge_Result call(struct jail_wasm *w, const WasmEdge_FunctionInstance
 // run_guest_code calls the module's start function, if it has one, and the
 // entry. The engine has turned the former into an export: so no guest code
 // runs at instantiation, before there is a memory to watch.
-static WasmEdge_Result run_guest_code(
-	struct jail_wasm *w, const WasmEdge_FunctionInstanceContext *entry)
+static WasmEdge_Result run_guest_code(struct jail_wasm *w)
 {
 	const WasmEdge_FunctionInstanceContext *start =
 		WasmEdge_ModuleInstanceFindFunction(w->instance, jail_string(JAIL_START_EXPORT));
@@ -142,56 +150,63 @@ static WasmEdge_Result run_guest_code(
 		if (r.Code != 0) // also proc_exit
 			return r;
 	}
-	return call(w, entry);
+	return call(w, w->entry);
 }
 
-static const WasmEdge_FunctionInstanceContext *instantiate(struct jail *j, struct jail_wasm *w)
+// jail_wasm_instantiate runs no guest code (run_guest_code). false: the result says
+// why.
+bool jail_wasm_instantiate(struct jail *j)
 {
+	struct jail_wasm *w = j->wasm;
+	if (!prepay(j))
+		return false;
 	WasmEdge_Result r =
 		WasmEdge_ExecutorInstantiate(w->executor, &w->instance, w->store, j->spec->module);
 	if (!WasmEdge_ResultOK(r)) {
 		say(j, JAIL_END_INIT, WasmEdge_ResultGetMessage(r));
-		return NULL;
+		return false;
 	}
 	if (j->refused) {
 		say(j, JAIL_END_INIT, "no memory for an instance of the module");
-		return NULL;
+		return false;
 	}
-	const WasmEdge_FunctionInstanceContext *entry =
-		WasmEdge_ModuleInstanceFindFunction(w->instance, jail_string(j->spec->entry));
-	if (entry == NULL) {
-		j->result.ending = JAIL_END_INIT;
-		snprintf(j->result.message, sizeof(j->result.message),
-			"the module exports no function \"%s\"", j->spec->entry);
-	}
-	return entry;
+	w->entry = WasmEdge_ModuleInstanceFindFunction(w->instance, jail_string(j->spec->entry));
+	if (w->entry != NULL)
+		return true;
+	j->result.ending = JAIL_END_INIT;
+	snprintf(j->result.message, sizeof(j->result.message),
+		"the module exports no function \"%s\"", j->spec->entry);
+	return false;
 }
 
-void jail_wasm_run(struct jail *j, struct jail_wasm *w)
+void jail_wasm_run(struct jail *j)
 {
-	if (j->killed) {
-		j->result.ending = JAIL_END_KILLED;
-		return;
-	}
-	if (!prepay(j))
-		return;
-	const WasmEdge_FunctionInstanceContext *entry = instantiate(j, w);
-	if (entry == NULL)
-		return;
-	jail_post(j, JAIL_EV_STARTED);
 	j->phase = PHASE_GUEST;
 	// The order of these two and of those in jail_kill makes sure that either
 	// the flag is seen here or the signal finds the phase.
 	WasmEdge_Result r = WasmEdge_Result_Fail;
 	if (!j->killed)
-		r = run_guest_code(w, entry);
+		r = run_guest_code(j->wasm);
 	j->phase = PHASE_DONE;
-	conclude(j, w, r);
+	conclude(j, j->wasm, r);
 }
 
-void jail_wasm_delete(struct jail_wasm *w)
+// jail_wasm_end gives back the guest's memory and closes its files. fds 0 to 2 the engine
+// never closes.
+void jail_wasm_end(struct jail *j)
 {
-	WasmEdge_ModuleInstanceDelete(w->instance);
+	if (j->wasm == NULL)
+		return;
+	WasmEdge_ModuleInstanceDelete(j->wasm->instance);
+	syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);
+}
+
+// jail_wasm_delete deletes the rest, where no file is open (janitor.c).
+void jail_wasm_delete(struct jail *j)
+{
+	struct jail_wasm *w = j->wasm;
+	if (w == NULL)
+		return;
 	WasmEdge_ModuleInstanceDelete(w->wasi);
 	WasmEdge_StoreDelete(w->store);
 	WasmEdge_ExecutorDelete(w->executor);

@@ -22,7 +22,7 @@ var alwaysAllowed = []uint32{
 	// that the kernel starts again after a stop.
 	unix.SYS_RT_SIGRETURN, unix.SYS_RT_SIGPROCMASK, unix.SYS_SIGALTSTACK, unix.SYS_RESTART_SYSCALL,
 	// The engine's teardown, the thread's CPU time, its end.
-	unix.SYS_CLOSE, unix.SYS_TIMER_DELETE, unix.SYS_CLOCK_GETTIME, unix.SYS_GETTID, unix.SYS_EXIT,
+	unix.SYS_CLOSE, unix.SYS_CLOSE_RANGE, unix.SYS_TIMER_DELETE, unix.SYS_CLOCK_GETTIME, unix.SYS_GETTID, unix.SYS_EXIT,
 }
 
 // allowEngine changes the decisions by call to those that the engine needs.

@@ -102,14 +102,14 @@ func (d *Daemon) Children() []Process {
 }
 
 // jailedThreads are the daemon's threads with a seccomp filter: guests, parked
-// threads, and what makes them. Go's own threads have none, and stay for ever once
-// they were needed.
+// threads, and what makes them, but not those that wait for a guest: their number
+// changes. Go's own threads have none, and stay for ever once they were needed.
 func jailedThreads(pid int) []string {
 	paths, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
 	var out []string
 	for _, path := range paths {
 		status, err := os.ReadFile(path)
-		if err == nil && bytes.Contains(status, []byte("\nSeccomp:\t2\n")) {
+		if err == nil && bytes.Contains(status, []byte("\nSeccomp:\t2\n")) && !bytes.HasPrefix(status, []byte("Name:\twasm-spare\n")) {
 			out = append(out, path)
 		}
 	}
