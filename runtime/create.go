@@ -16,6 +16,7 @@ import (
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/cgroup"
 	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
+	"github.com/containerd-wasm/containerd-wasm/runtime/telemetry"
 )
 
 // newTask makes the guest of a task from what the client asks for.
@@ -24,7 +25,9 @@ func (m *Manager) newTask(ctx context.Context, k key, opts runtime.CreateOpts) (
 	if err != nil {
 		return nil, err
 	}
+	_, end := telemetry.Stage(ctx, telemetry.StageRoot)
 	root, err := openRootfs(filepath.Join(m.config.State, k.namespace, k.id), spec.Root, opts.Rootfs)
+	end(err)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +44,8 @@ func (m *Manager) newTask(ctx context.Context, k key, opts runtime.CreateOpts) (
 		return nil, err
 	}
 	js.Rootfs, js.RootfsReadonly, js.RootfsSealed = root.path, spec.Root.Readonly || root.readonly, root.readonly
-	t := &task{manager: m, key: k, sandbox: opts.SandboxID, limit: js.MemoryLimit}
+	t := &task{manager: m, key: k, sandbox: opts.SandboxID}
+	t.limit.Store(js.MemoryLimit)
 	isSealed := func(f *os.File) bool {
 		if !sealed(f, js, root) {
 			return false
@@ -90,7 +94,9 @@ func openGuest(ctx context.Context, js *jail.Spec, p *specs.Process, rio runtime
 		return nil, nil, err
 	}
 	js.Stdio, js.Cgroup = stdio.files, group.Join()
+	_, end := telemetry.Stage(ctx, telemetry.StageIsolate)
 	guest, err := jail.New(ctx, js)
+	end(err)
 	if err != nil {
 		stdio.abandon()
 		return nil, nil, err

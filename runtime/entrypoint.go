@@ -17,6 +17,7 @@ import (
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/engine"
 	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
+	"github.com/containerd-wasm/containerd-wasm/runtime/telemetry"
 )
 
 // entryFunction is what a WASI command exports (WASI application ABI).
@@ -38,7 +39,9 @@ func (m *Manager) loadEntrypoint(ctx context.Context, js *jail.Spec, p *specs.Pr
 	if isSealed(f) {
 		load = m.engine.LoadSealed
 	}
+	ctx, end := telemetry.Stage(ctx, telemetry.StageLoad)
 	module, err := load(ctx, f)
+	end(err)
 	if err != nil {
 		return nil, err
 	}

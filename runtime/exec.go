@@ -185,7 +185,7 @@ func (x *exec) ID() string { return x.id }
 //
 // Errors: FailedPrecondition: it was started before, or has ended, or the task is
 // paused; otherwise the cause for which the module could not be instantiated.
-func (x *exec) Start(context.Context) error {
+func (x *exec) Start(ctx context.Context) error {
 	x.task.starting.Lock() // Pause holds all that run
 	defer x.task.starting.Unlock()
 	x.starting.Lock()
@@ -193,7 +193,7 @@ func (x *exec) Start(context.Context) error {
 	if err := x.task.canExec(); err != nil {
 		return fmt.Errorf("starting %s: %w", x.name, err)
 	}
-	if err := x.start(); err != nil {
+	if err := x.start(ctx); err != nil {
 		return err
 	}
 	x.task.publish(runtime.TaskExecStartedEventTopic, &events.TaskExecStarted{

@@ -4,6 +4,7 @@ package runtime
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
@@ -67,7 +68,7 @@ func (p *process) kill(signal uint32) (bool, error) {
 	}
 	p.mu.Lock()
 	if p.signal == 0 {
-		p.signal = signal
+		p.signal, p.killed = signal, time.Now()
 	}
 	p.mu.Unlock()
 	p.guest.Kill()

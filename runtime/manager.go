@@ -4,6 +4,7 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -16,10 +17,12 @@ import (
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 	"github.com/containerd/errdefs"
 	"github.com/containerd/log"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/cgroup"
 	"github.com/containerd-wasm/containerd-wasm/runtime/engine"
 	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
+	"github.com/containerd-wasm/containerd-wasm/runtime/telemetry"
 )
 
 // Name is the runtime that clients ask for: `ctr run --runtime`,
@@ -83,13 +86,17 @@ func NewManager(ctx context.Context, config Config, e *engine.Engine, publisher 
 	if err := resetState(config.State); err != nil {
 		return nil, fmt.Errorf("cleaning %q: %w", config.State, err)
 	}
-	return &Manager{
+	m := &Manager{
 		config:    config,
 		engine:    e,
 		cgroups:   cgroups,
 		publisher: publisher,
 		tasks:     make(map[key]*task),
-	}, nil
+	}
+	if err := telemetry.Register(prometheus.DefaultRegisterer, m.linearMemory, jail.MemoryUsed, jail.MemoryLimit); err != nil {
+		return nil, fmt.Errorf("registering metrics: %w", err)
+	}
+	return m, nil
 }
 
 // Bounds of Config.StackSize: the smallest has room for isolating the thread,
@@ -128,9 +135,14 @@ func (m *Manager) Create(ctx context.Context, id string, opts runtime.CreateOpts
 	if err := m.reserve(k); err != nil {
 		return nil, err
 	}
+	ctx, end := telemetry.Stage(ctx, telemetry.StageCreate)
 	t, err := m.newTask(ctx, k, opts)
+	end(err)
 	if err != nil {
 		m.forget(k)
+		if !errors.Is(err, errLinuxProgram) {
+			telemetry.Started(err)
+		}
 		return nil, fmt.Errorf("creating task %q: %w", id, err)
 	}
 	m.mu.Lock()

@@ -17,7 +17,7 @@ import (
 // Stats gives the CPU time and linear memory of the task's guest and its execs.
 func (t *task) Stats(context.Context) (*ptypes.Any, error) {
 	u := t.all()
-	u.limit = t.limit
+	u.limit = t.limit.Load()
 	return metrics(u)
 }
 
@@ -47,6 +47,19 @@ func (m *Manager) SandboxMetrics(ctx context.Context, sandbox string) (*ptypes.A
 		sum.add(t.all())
 	}
 	return metrics(sum)
+}
+
+// linearMemory is that of all guests, in bytes.
+func (m *Manager) linearMemory() uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var sum uint64
+	for _, t := range m.tasks {
+		if t != nil {
+			sum += t.all().memory
+		}
+	}
+	return sum
 }
 
 type usage struct {

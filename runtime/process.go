@@ -14,6 +14,7 @@ import (
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/cgroup"
 	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
+	"github.com/containerd-wasm/containerd-wasm/runtime/telemetry"
 )
 
 // process is one guest of a task: its own, or that of an exec. Its state is what
@@ -43,11 +44,14 @@ type process struct {
 	started bool
 	paused  bool
 	signal  uint32        // that ends it, 0: none yet
+	killed  time.Time     // when that came
 	stopped *runtime.Exit // nil until over
 	done    chan struct{} // closed once stopped is set and its event published
 }
 
+// newProcess is for a guest that was made; conclude is to follow its end.
 func newProcess(name string, guest *jail.Guest, stdio *stdio, group *cgroup.Group) process {
+	telemetry.Present(1)
 	return process{name: name, stdio: stdio, guest: guest, group: group, done: make(chan struct{})}
 }
 
@@ -58,11 +62,15 @@ func (p *process) pid() uint32 { return uint32(p.guest.TID()) }
 //
 // Errors: FailedPrecondition: it was started before, or ended; otherwise the
 // cause for which the module could not be instantiated.
-func (p *process) start() error {
+func (p *process) start(ctx context.Context) error {
 	if err := p.setStarted(); err != nil {
 		return err
 	}
-	if err := p.guest.Start(); err != nil {
+	_, end := telemetry.Stage(ctx, telemetry.StageInstantiate)
+	err := p.guest.Start()
+	end(err)
+	telemetry.Started(err)
+	if err != nil {
 		return fmt.Errorf("starting %s: %w", p.name, err)
 	}
 	return nil
@@ -93,11 +101,30 @@ func (p *process) conclude(publish func(exit *runtime.Exit, oom bool)) {
 	exit := &runtime.Exit{Pid: p.pid(), Status: status, Timestamp: time.Now()}
 	p.stopped = exit
 	p.mu.Unlock()
+	p.count(&result, oom)
 	if result.Message != "" {
 		log.L.WithField("guest", p.name).WithField("reason", result.Message).Info("guest ended")
 	}
 	publish(exit, oom)
 	close(p.done)
+}
+
+// count tells operators of an end.
+func (p *process) count(r *jail.Result, oom bool) {
+	telemetry.Present(-1)
+	how := map[jail.Ending]string{
+		jail.Exited: telemetry.Exited, jail.Trapped: telemetry.Trapped, jail.Killed: telemetry.Killed,
+		jail.Overflowed: telemetry.Overflowed, jail.BadCall: telemetry.BadCall,
+	}[r.Ending]
+	if oom {
+		how = telemetry.OutOfMemory
+	}
+	if how != "" { // else it did not start, which Start has counted
+		telemetry.Ended(how, r.Message)
+	}
+	if r.Ending == jail.Killed && !p.killed.IsZero() {
+		telemetry.KillTook(time.Since(p.killed))
+	}
 }
 
 // exit is how the process ended; it must have.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/containerd/containerd/api/events"
@@ -25,8 +26,8 @@ type task struct {
 	process
 	manager *Manager
 	key     key
-	sandbox string // id, or empty
-	limit   uint64 // bytes of linear memory, 0: none
+	sandbox string        // id, or empty
+	limit   atomic.Uint64 // bytes of linear memory, 0: none
 	module  *engine.Module
 	execs   execs
 
@@ -47,10 +48,10 @@ func (t *task) PID(context.Context) (uint32, error) { return t.pid(), nil }
 //
 // Errors: FailedPrecondition: it was started before, or killed; otherwise the
 // cause for which the module could not be instantiated.
-func (t *task) Start(context.Context) error {
+func (t *task) Start(ctx context.Context) error {
 	t.starting.Lock()
 	defer t.starting.Unlock()
-	if err := t.start(); err != nil {
+	if err := t.start(ctx); err != nil {
 		return err
 	}
 	t.publish(runtime.TaskStartEventTopic, &events.TaskStart{
@@ -109,8 +110,4 @@ func (t *task) unsupported(what string) error {
 
 func (t *task) Checkpoint(context.Context, string, *ptypes.Any) error {
 	return t.unsupported("checkpoint")
-}
-
-func (t *task) Update(context.Context, *ptypes.Any, map[string]string) error {
-	return t.unsupported("changing the resources")
 }

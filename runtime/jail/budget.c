@@ -43,7 +43,7 @@ bool jail_charge(struct jail *j, uint64_t bytes)
 struct jail_limit {
 	_Atomic int guests;
 	_Atomic uint64_t used;
-	uint64_t bytes;
+	_Atomic uint64_t bytes;
 };
 
 // jail_share_limit gives a guest the limit of another one, or one of its own. It fails
@@ -80,12 +80,22 @@ uint64_t jail_limit_used(const struct jail *j)
 	return j->limit->used;
 }
 
+int jail_set_limit(struct jail *j, uint64_t bytes)
+{
+	uint64_t before = atomic_exchange(&j->limit->bytes, bytes);
+	if (j->limit->used <= bytes)
+		return 0;
+	j->limit->bytes = before;
+	return -1;
+}
+
 static bool charge_limit(struct jail *j, uint64_t bytes)
 {
 	struct jail_limit *l = j->limit;
 	uint64_t before = l->used;
 	do {
-		if (bytes > l->bytes - before) {
+		uint64_t most = l->bytes; // may have become less than is used
+		if (before > most || bytes > most - before) {
 			j->refused = JAIL_REFUSED_LIMIT;
 			return false;
 		}

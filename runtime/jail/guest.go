@@ -345,6 +345,20 @@ func (g *Guest) Memory() uint64 {
 	return uint64(bytes)
 }
 
+// SetMemoryLimit changes the bytes of linear memory that the guest, and those beside
+// it, may have; 0 means all that there can be.
+//
+// Errors: FailedPrecondition: it is over, or they have more.
+func (g *Guest) SetMemoryLimit(bytes uint64) error {
+	err := fmt.Errorf("%w: %w", errDone, errdefs.ErrFailedPrecondition)
+	g.withC(func(c *C.struct_jail) {
+		if err = nil; C.jail_set_limit(c, C.uint64_t(orMax(bytes, math.MaxUint64))) != 0 {
+			err = fmt.Errorf("a memory limit of %d bytes is less than what the container has: %w", bytes, errdefs.ErrFailedPrecondition)
+		}
+	})
+	return err
+}
+
 // CPUTime is the time that the guest's thread has run so far.
 func (g *Guest) CPUTime() time.Duration {
 	var ts unix.Timespec

@@ -62,6 +62,9 @@ func SetLimits(l Limits) {
 // MemoryUsed is what counts against Limits.Memory, in bytes.
 func MemoryUsed() uint64 { return uint64(C.jail_budget_used()) }
 
+// MemoryLimit is Limits.Memory.
+func MemoryLimit() uint64 { return uint64(C.jail_budget()) }
+
 // Keepalive is the module that Init wants, in binary form: it imports the
 // function "env"."block" and exports "go", which calls it.
 //

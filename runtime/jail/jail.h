@@ -205,6 +205,9 @@ int jail_tid(const struct jail *j);
 int jail_is_there(const struct jail *j);
 // jail_memory returns the linear memory of a guest in bytes.
 uint64_t jail_memory(const struct jail *j);
+// jail_set_limit changes the limit of linear memory of a guest and those beside it, in
+// bytes. It returns -1, and does nothing, if they have more than that.
+int jail_set_limit(struct jail *j, uint64_t bytes);
 // jail_take_query, after JAIL_EV_LOOKUP, returns what the guest asks, or NULL if it
 // does not any more. That is the guest's, which cannot go on before jail_query_taken.
 const struct jail_query *jail_take_query(struct jail *j);

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
 
 	"github.com/containerd-wasm/containerd-wasm/test/patience"
 )
@@ -77,6 +78,41 @@ func TestBudgetOfAllGuests(t *testing.T) {
 		if got := runGuest(t, spec(t, "hello")); got.Ending != Exited || got.Refused != NotRefused {
 			t.Fatalf("ended with %+v", got)
 		}
+	}
+}
+
+func TestMemoryLimitChanges(t *testing.T) {
+	s := spec(t, "grow_twice")
+	s.MemoryLimit = 4 * PageSize
+	stdin := filepath.Join(t.TempDir(), "stdin")
+	if err := unix.Mkfifo(stdin, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.Stdio[0] = File{Path: stdin, Flags: unix.O_RDWR}
+	g := create(t, s)
+	if err := g.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(patience.For(10 * time.Second)); g.Memory() < 4*PageSize; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("it has %d bytes", g.Memory())
+		}
+	}
+	if err := g.SetMemoryLimit(3 * PageSize); !errdefs.IsFailedPrecondition(err) {
+		t.Errorf("a limit below what it has: %v", err)
+	}
+	if err := g.SetMemoryLimit(9 * PageSize); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(stdin, []byte("x"), 0); err != nil {
+		t.Fatal(err)
+	}
+	<-g.Done()
+	if got := g.Result(); got.Code != 9 || got.Refused != RefusedByLimit {
+		t.Errorf("ended with %+v", got)
+	}
+	if err := g.SetMemoryLimit(0); !errdefs.IsFailedPrecondition(err) {
+		t.Errorf("a guest that is over: %v", err)
 	}
 }
 

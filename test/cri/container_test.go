@@ -271,3 +271,29 @@ func TestPull(t *testing.T) {
 		})
 	}
 }
+
+func TestResourcesOfARunningContainer(t *testing.T) {
+	d := shared(t)
+	p := wasmPod(t, d, host)
+	config := containerConfig("sleep")
+	config.Linux.Resources = &criapi.LinuxContainerResources{MemoryLimitInBytes: 16 << 20, CpuPeriod: 100_000, CpuQuota: 50_000}
+	c := p.run(t, config)
+	update := func(r *criapi.LinuxContainerResources) error {
+		_, err := d.CRI().UpdateContainerResources(p.ctx, &criapi.UpdateContainerResourcesRequest{ContainerId: c.id, Linux: r})
+		return err
+	}
+	if err := update(&criapi.LinuxContainerResources{MemoryLimitInBytes: 32 << 20, CpuPeriod: 100_000, CpuQuota: 20_000}); err != nil {
+		t.Fatal(err)
+	}
+	got := c.status(t).GetResources().GetLinux()
+	if got.GetMemoryLimitInBytes() != 32<<20 || got.GetCpuQuota() != 20_000 {
+		t.Errorf("the container has %v", got)
+	}
+	if err := update(&criapi.LinuxContainerResources{MemoryLimitInBytes: 1 << 10}); err == nil || !strings.Contains(err.Error(), "is less than what the container has") {
+		t.Errorf("less memory than it has: %v", err)
+	}
+	if err := update(&criapi.LinuxContainerResources{CpuPeriod: 1, CpuQuota: 20_000}); err == nil || !strings.Contains(err.Error(), "linux.resources.cpu.period 1") {
+		t.Errorf("a period that the kernel does not have: %v", err)
+	}
+	c.stop(t, 0)
+}

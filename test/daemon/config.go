@@ -131,3 +131,13 @@ func overlaps(subnet *net.IPNet, addrs []net.Addr) bool {
 	}
 	return false
 }
+
+// FreeAddress has a port that nobody listens on, on loopback.
+func FreeAddress() string {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return err.Error() // no daemon will start with that
+	}
+	defer l.Close()
+	return l.Addr().String()
+}

@@ -4,7 +4,6 @@ package hostile
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -18,7 +17,7 @@ func TestMain(m *testing.M) { os.Exit(daemon.RunTests(m)) }
 var network *pods
 
 // metrics is where the daemon that the guests attack listens on TCP.
-var metrics = freeAddress()
+var metrics = daemon.FreeAddress()
 
 // shared gives up on a module that is made for it sooner than by default.
 var shared = daemon.Shared(func(t testing.TB, d *daemon.Daemon) {
@@ -35,13 +34,3 @@ var shared = daemon.Shared(func(t testing.TB, d *daemon.Daemon) {
 address = %q
 [plugins.'io.containerd.wasm.v1.engine']
 compile_memory = "1GiB"`, metrics)))
-
-// freeAddress has a port that nobody listens on, on loopback.
-func freeAddress() string {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return err.Error() // no daemon will start with that
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
