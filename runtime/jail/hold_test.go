@@ -151,8 +151,7 @@ func TestPauseRightAfterResume(t *testing.T) {
 	pause(t, g)
 	for i := range 300 {
 		resume(t, g)
-		for begin := time.Now(); time.Since(begin) < time.Duration(i)*time.Microsecond; {
-		}
+		time.Sleep(time.Duration(i) * time.Microsecond)
 		pause(t, g)
 		before := g.CPUTime()
 		time.Sleep(5 * time.Millisecond)
