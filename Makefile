@@ -36,6 +36,8 @@ BINARIES   = bin/containerd-wasm bin/ctr bin/containerd-shim-runc-v2 bin/crictl
 # What `make test`, `make bench` and `make fuzz` take; see scripts/test.sh and
 # scripts/fuzz.sh.
 export TAGS RACE_PKGS SKIP_PKGS TESTFLAGS FUZZTIME FUZZ
+# What `make critest` takes; see scripts/critest.sh.
+export FOCUS HANDLER
 # What `make test-vm` takes; see scripts/test-vm.sh.
 export VM_PKGS VM_RUN VM_FLAGS VM_TIMEOUT VM_MEMORY VM_CPUS
 BENCH     ?= .
@@ -43,7 +45,7 @@ BENCHTIME ?= 1s
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build images test test-vm cross check demo bench fuzz install clean FORCE
+.PHONY: help deps build images test test-vm critest cross check demo bench fuzz install clean FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +71,10 @@ bin/crictl: FORCE
 bin/critest: FORCE
 	cd tools && CGO_ENABLED=0 go test -c -ldflags '$(CRI_LDFLAGS)' -o ../$@ $(CRI_TOOLS)/cmd/critest
 
+# As upstream builds it, for comparison.
+.build/critest/containerd: FORCE
+	CGO_ENABLED=1 $(GO_BUILD) -tags '$(TAGS)' -ldflags '-s -w -X $(CONTAINERD)/version.Version=$(call go,list -m -f '{{.Version}}' $(CONTAINERD))' -o $@ $(CONTAINERD)/cmd/containerd
+
 images: ## build the images of the tests and the demo into .build/images/
 	go run ./test/images/cmd/mkimage -o .build/images
 
@@ -78,6 +84,10 @@ test: deps build ## run all tests that need no cluster
 test-vm: deps build ## run the tests for root in a VM: Debian 13's kernel, cgroup v2
 	scripts/deps.sh vm
 	scripts/test-vm.sh
+
+critest: deps build bin/critest .build/critest/containerd ## run CRI's conformance tests on this and on unmodified containerd
+	scripts/deps.sh critest
+	scripts/critest.sh
 
 cross: deps ## build the daemon and the runtime's tests for arm64
 	scripts/cross.sh

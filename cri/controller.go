@@ -201,6 +201,14 @@ func (c *Controller) Shutdown(ctx context.Context, id string) error {
 	return nil
 }
 
+// HostPID says whether Linux containers of a sandbox are to see all processes of the
+// node. What they are given otherwise looks the same: the namespace of the parked
+// thread is the daemon's.
+func (c *Controller) HostPID(id string) bool {
+	p, err := c.get(id)
+	return err == nil && p.config.GetLinux().GetSecurityContext().GetNamespaceOptions().GetPid() == criapi.NamespaceMode_NODE
+}
+
 // Metrics of a sandbox are those of its guests: it runs nothing itself.
 func (c *Controller) Metrics(ctx context.Context, id string) (*types.Metric, error) {
 	if _, err := c.get(id); err != nil {

@@ -41,13 +41,15 @@ func initSandbox(ic *plugin.InitContext) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return cri.New(cri.Config{
+	controller := cri.New(cri.Config{
 		Root:              c.RootDir,
 		RuntimeType:       runtime.Name,
 		UnprivilegedPorts: *c.UnprivilegedPorts,
 		UnprivilegedICMP:  *c.UnprivilegedICMP,
 		Metrics:           manager.(*runtime.Manager).SandboxMetrics,
-	}), nil
+	})
+	manager.(*runtime.Manager).AskHostPID(controller.HostPID)
+	return controller, nil
 }
 
 // criConfig is the part of upstream's CRI configuration that sandboxes share

@@ -5,6 +5,7 @@ package runtime
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/containerd/containerd/v2/core/runtime"
@@ -14,7 +15,6 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/cgroup"
-	"github.com/containerd-wasm/containerd-wasm/runtime/engine"
 	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
 )
 
@@ -41,81 +41,67 @@ func (m *Manager) newTask(ctx context.Context, k key, opts runtime.CreateOpts) (
 		return nil, err
 	}
 	js.Rootfs, js.RootfsReadonly, js.RootfsSealed = root.path, spec.Root.Readonly || root.readonly, root.readonly
-	module, err := m.loadEntrypoint(ctx, js, spec, root)
-	if err != nil {
+	t := &task{manager: m, key: k, sandbox: opts.SandboxID, limit: js.MemoryLimit}
+	isSealed := func(f *os.File) bool {
+		if !sealed(f, js, root) {
+			return false
+		}
+		t.sealed, _ = f.Stat() // which sealed did as well
+		return true
+	}
+	if t.module, err = m.loadEntrypoint(ctx, js, spec.Process, isSealed); err != nil {
 		return nil, err
 	}
-	t, err := m.newGuest(ctx, js, module, root, spec, opts.IO)
+	if err = protectModules(js, root); err == nil {
+		err = m.newGuest(ctx, t, js, spec, opts.IO)
+	}
 	if err != nil {
-		module.Release()
+		t.module.Release()
 		return nil, err
 	}
-	t.key, t.sandbox = k, opts.SandboxID
 	return t, nil
 }
 
-// newGuest takes over module if it succeeds.
-func (m *Manager) newGuest(ctx context.Context, js *jail.Spec, module *engine.Module, root *rootfs, spec *specs.Spec, rio runtime.IO) (*task, error) {
-	if err := protectModules(js, root); err != nil {
-		return nil, err
-	}
+// newGuest makes the process of a task.
+func (m *Manager) newGuest(ctx context.Context, t *task, js *jail.Spec, spec *specs.Spec, rio runtime.IO) error {
 	var resources *specs.LinuxResources
 	if spec.Linux != nil {
 		resources = spec.Linux.Resources
 	}
 	group, err := m.cgroups.New(resources)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	js.Module, js.Cgroup = module.AST(), group.Join()
-	js.InitialMemory = module.Info().MemoryMin * jail.PageSize
-	js.Overhead = threadBytes + module.Info().InstanceBytes()
-	guest, stdin, err := openGuest(ctx, js, rio)
-	if err == nil {
-		if err = group.Pin(guest.TID()); err != nil {
-			guest.Kill()
-			<-guest.Done()
-			stdin.end()
-		}
-	}
+	guest, stdio, err := openGuest(ctx, js, spec.Process, rio, group)
 	if err != nil {
 		deleteGroup(ctx, group)
-		return nil, err
+		return err
 	}
-	return &task{
-		manager: m,
-		io:      rio,
-		limit:   js.MemoryLimit,
-		guest:   guest,
-		group:   group,
-		stdin:   stdin,
-		done:    make(chan struct{}),
-		cleanup: func() {
-			stdin.end()
-			module.Release()
-			deleteGroup(context.Background(), group)
-		},
-	}, nil
+	t.process = newProcess(fmt.Sprintf("task %q", t.key.id), guest, stdio, group)
+	t.confined = jail.Spec{StackSize: js.StackSize, MaxFiles: js.MaxFiles, AppArmor: js.AppArmor, Seccomp: js.Seccomp, Caps: js.Caps}
+	stdio.begin(func(signal uint32) { _ = t.Kill(context.Background(), signal, false) })
+	return nil
 }
 
-// threadBytes is what a guest's thread takes of its stacks, and the kernel for it,
-// before it runs.
-const threadBytes = 64 << 10
-
-// openGuest makes the guest's thread and connects its stdio.
-func openGuest(ctx context.Context, js *jail.Spec, rio runtime.IO) (*jail.Guest, *stdinRelay, error) {
-	stdio, stdin, err := openStdio(ctx, rio)
+// openGuest makes the thread of a process, in its group, with its stdio.
+func openGuest(ctx context.Context, js *jail.Spec, p *specs.Process, rio runtime.IO, group *cgroup.Group) (*jail.Guest, *stdio, error) {
+	stdio, err := openStdio(ctx, p, rio)
 	if err != nil {
 		return nil, nil, err
 	}
-	js.Stdio = stdio
+	js.Stdio, js.Cgroup = stdio.files, group.Join()
 	guest, err := jail.New(ctx, js)
-	stdin.opened()
 	if err != nil {
-		stdin.end() // and with it the copying
+		stdio.abandon()
 		return nil, nil, err
 	}
-	return guest, stdin, nil
+	if err := group.Pin(guest.TID()); err != nil {
+		guest.Kill()
+		<-guest.Done()
+		stdio.abandon()
+		return nil, nil, err
+	}
+	return guest, stdio, nil
 }
 
 // deleteGroup is for when the guest's thread is gone.

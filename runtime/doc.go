@@ -13,5 +13,8 @@
 //	                    +-------------------|--------------------+
 //	                       or Kill before Start
 //
+// Each is a process, and so are its execs: further guests that see and have what it
+// has, and end with it.
+//
 // After a restart of the daemon the manager has no tasks: they ended with it.
 package runtime

@@ -23,22 +23,34 @@ import (
 const entryFunction = "_start"
 
 // loadEntrypoint finds the module that the command names and loads it, and
-// fills in what the guest is called with.
+// fills in what the guest is called with. isSealed says whether nobody can
+// change a file.
 //
 // Errors: NotFound naming the path and which modules there are; otherwise what
 // is wrong with the module (engine.Load).
-func (m *Manager) loadEntrypoint(ctx context.Context, js *jail.Spec, spec *specs.Spec, root *rootfs) (*engine.Module, error) {
-	f, err := openEntrypoint(js, spec.Process)
+func (m *Manager) loadEntrypoint(ctx context.Context, js *jail.Spec, p *specs.Process, isSealed func(*os.File) bool) (*engine.Module, error) {
+	f, err := openEntrypoint(js, p)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	js.Entry, js.Args = entryFunction, spec.Process.Args
-	if sealed(f, js, root) {
-		return m.engine.LoadSealed(ctx, f)
+	load := m.engine.Load
+	if isSealed(f) {
+		load = m.engine.LoadSealed
 	}
-	return m.engine.Load(ctx, f)
+	module, err := load(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	js.Module, js.Entry, js.Args = module.AST(), entryFunction, p.Args
+	js.InitialMemory = module.Info().MemoryMin * jail.PageSize
+	js.Overhead = threadBytes + module.Info().InstanceBytes()
+	return module, nil
 }
+
+// threadBytes is what a guest's thread takes of its stacks, and the kernel for it,
+// before it runs.
+const threadBytes = 64 << 10
 
 // maxCandidates is far above what any image needs: each is looked up.
 const maxCandidates = 1001

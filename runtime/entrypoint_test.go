@@ -87,7 +87,7 @@ func TestOpenEntrypoint(t *testing.T) {
 		"nothing/at/all":       "",
 		strings.Repeat("x", 9): "",
 	} {
-		f, err := openEntrypoint(js, process(name))
+		f, err := openEntrypoint(js, command(name))
 		if want == "" {
 			if !errdefs.IsNotFound(err) || !strings.Contains(err.Error(), "modules in it: /app.wasm") {
 				t.Errorf("%s: got %v", name, err)
@@ -115,7 +115,7 @@ func realPath(t testing.TB, f *os.File) string {
 	return path
 }
 
-func process(arg string) *specs.Process {
+func command(arg string) *specs.Process {
 	return &specs.Process{Args: []string{arg}, Cwd: "/work", Env: []string{"PATH=/bin:/usr/bin"}}
 }
 
@@ -126,7 +126,7 @@ func TestEntrypointsThatAreNoFiles(t *testing.T) {
 		"/fifo":      "not a regular file",
 		"/loop.wasm": "too many levels of symbolic links",
 	} {
-		if _, err := openEntrypoint(js, process(name)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := openEntrypoint(js, command(name)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", name, err, want)
 		}
 	}
@@ -140,7 +140,7 @@ func TestPathWithTooManyDirectories(t *testing.T) {
 }
 
 func TestImageWithoutModules(t *testing.T) {
-	_, err := openEntrypoint(&jail.Spec{Rootfs: t.TempDir()}, process("/app.wasm"))
+	_, err := openEntrypoint(&jail.Spec{Rootfs: t.TempDir()}, command("/app.wasm"))
 	if !errdefs.IsNotFound(err) || !strings.Contains(err.Error(), `entrypoint "/app.wasm": no such file in the container; it has no WebAssembly module`) {
 		t.Fatalf("got %v", err)
 	}

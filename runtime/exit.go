@@ -3,11 +3,9 @@
 package runtime
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/containerd/errdefs"
-	"github.com/containerd/log"
 	"golang.org/x/sys/unix"
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
@@ -50,34 +48,30 @@ func diedOfMemory(r *jail.Result) bool {
 	return failed && r.Refused != jail.NotRefused
 }
 
-// Kill delivers a signal. A guest cannot catch signals, so those that ask a
-// process to end do end it, at once; others are lost, as they are on the first
-// process of a Linux container that does not handle them. Signal 0 asks
-// whether the task is there.
+// kill delivers a signal, and says whether the guest ends of it. A guest cannot
+// catch signals, so those that ask a process to end do end it, at once; others
+// are lost, as they are on the first process of a Linux container that does not
+// handle them. Signal 0 asks whether the process is there.
 //
 // Errors: NotFound: it has ended; InvalidArgument: no such signal.
-func (t *task) Kill(ctx context.Context, signal uint32, _ bool) error {
-	if t.over() {
-		return fmt.Errorf("task %q has ended: %w", t.key.id, errdefs.ErrNotFound)
+func (p *process) kill(signal uint32) (bool, error) {
+	if p.over() {
+		return false, fmt.Errorf("%s has ended: %w", p.name, errdefs.ErrNotFound)
 	}
 	const lastSignal = 64 // SIGRTMAX (signal(7))
 	if signal > lastSignal {
-		return fmt.Errorf("signal %d: there is none above %d: %w", signal, lastSignal, errdefs.ErrInvalidArgument)
+		return false, fmt.Errorf("signal %d: there is none above %d: %w", signal, lastSignal, errdefs.ErrInvalidArgument)
 	}
 	if !ends(unix.Signal(signal)) {
-		return nil
+		return false, nil
 	}
-	t.mu.Lock()
-	if t.signal == 0 {
-		t.signal = signal
+	p.mu.Lock()
+	if p.signal == 0 {
+		p.signal = signal
 	}
-	t.mu.Unlock()
-	t.guest.Kill()
-	// It needs a turn on a processor to end.
-	if err := t.group.Hurry(); err != nil && !t.over() {
-		log.G(ctx).WithError(err).WithField("id", t.key.id).Warn("hurrying a guest that is to end")
-	}
-	return nil
+	p.mu.Unlock()
+	p.guest.Kill()
+	return true, nil
 }
 
 func ends(s unix.Signal) bool {

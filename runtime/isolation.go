@@ -23,7 +23,24 @@ const defaultUmask = 0o022
 // Errors: NotImplemented for what a thread cannot have and a guest would be
 // less confined without.
 func isolation(js *jail.Spec, spec *specs.Spec) error {
-	p := spec.Process
+	if err := identity(js, spec.Process); err != nil {
+		return err
+	}
+	if spec.Linux == nil {
+		return nil
+	}
+	if err := restrict(js, spec.Linux); err != nil {
+		return err
+	}
+	if r := spec.Linux.Resources; r != nil && r.Memory != nil && r.Memory.Limit != nil && *r.Memory.Limit > 0 {
+		js.MemoryLimit = uint64(*r.Memory.Limit)
+	}
+	return joinNamespaces(js, spec.Linux.Namespaces)
+}
+
+// identity fills in what belongs to a process: of a container, or of an exec,
+// for which js already has what the container's own is confined by.
+func identity(js *jail.Spec, p *specs.Process) error {
 	if err := checkUser(p.User); err != nil {
 		return err
 	}
@@ -37,16 +54,7 @@ func isolation(js *jail.Spec, spec *specs.Spec) error {
 		return err
 	}
 	js.Caps = caps
-	if err := restrict(js, spec); err != nil {
-		return err
-	}
-	if spec.Linux == nil {
-		return nil
-	}
-	if r := spec.Linux.Resources; r != nil && r.Memory != nil && r.Memory.Limit != nil && *r.Memory.Limit > 0 {
-		js.MemoryLimit = uint64(*r.Memory.Limit)
-	}
-	return joinNamespaces(js, spec.Linux.Namespaces)
+	return restrictProcess(js, p)
 }
 
 // checkUser refuses the id that the kernel takes for "leave it as it is"

@@ -64,7 +64,8 @@ func isLinuxProgram(f io.ReaderAt) bool {
 
 // createLinux makes a Linux container of a pod of ours, in the pod's namespaces.
 func (m *mergedRuntime) createLinux(ctx context.Context, id string, opts runtime.CreateOpts) (runtime.Task, error) {
-	opts, err := linuxOpts(opts, m.wasm.config.LinuxRuntime)
+	hostPID := m.wasm.hostPID != nil && m.wasm.hostPID(opts.SandboxID)
+	opts, err := linuxOpts(opts, m.wasm.config.LinuxRuntime, hostPID)
 	if err != nil {
 		return nil, fmt.Errorf("creating Linux container %q: %w", id, err)
 	}
@@ -75,8 +76,13 @@ func (m *mergedRuntime) createLinux(ctx context.Context, id string, opts runtime
 // runcRuntime is the runtime whose options are known here.
 const runcRuntime = "io.containerd.runc.v2"
 
+// AskHostPID tells the manager whom to ask whether Linux containers of a sandbox are
+// to see all processes of the node. It is called before there are requests; without
+// it they never do.
+func (m *Manager) AskHostPID(of func(sandbox string) bool) { m.hostPID = of }
+
 // linuxOpts is what upstream is asked for in place of opts.
-func linuxOpts(opts runtime.CreateOpts, name string) (runtime.CreateOpts, error) {
+func linuxOpts(opts runtime.CreateOpts, name string, hostPID bool) (runtime.CreateOpts, error) {
 	var spec specs.Spec
 	if err := typeurl.UnmarshalTo(opts.Spec, &spec); err != nil {
 		return opts, fmt.Errorf("the container's OCI spec: %w: %w", err, errdefs.ErrInvalidArgument)
@@ -93,8 +99,10 @@ func linuxOpts(opts runtime.CreateOpts, name string) (runtime.CreateOpts, error)
 		}
 		opts.RuntimeOptions = o
 	}
-	if err := ownPIDNamespace(&spec); err != nil {
-		return opts, err
+	if !hostPID {
+		if err := ownPIDNamespace(&spec); err != nil {
+			return opts, err
+		}
 	}
 	var err error
 	opts.Spec, err = typeurl.MarshalAny(&spec)

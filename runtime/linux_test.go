@@ -60,7 +60,7 @@ func TestLinuxOpts(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := runtime.CreateOpts{Spec: encoded, Runtime: Name, SandboxID: "s", Address: "a"}
-	got, err := linuxOpts(in, runcRuntime)
+	got, err := linuxOpts(in, runcRuntime, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,14 +78,24 @@ func TestLinuxOpts(t *testing.T) {
 	if ns := changed.Linux.Namespaces; ns[0].Path != "/proc/1/ns/net" || ns[1].Path != "" {
 		t.Errorf("namespaces %v", ns)
 	}
-	if got, err := linuxOpts(in, "io.containerd.kata.v2"); err != nil || got.RuntimeOptions != nil {
+	if got, err = linuxOpts(in, runcRuntime, true); err != nil {
+		t.Fatal(err)
+	}
+	var unchanged specs.Spec
+	if err := typeurl.UnmarshalTo(got.Spec, &unchanged); err != nil {
+		t.Fatal(err)
+	}
+	if got := unchanged.Linux.Namespaces[1]; got != spec.Linux.Namespaces[1] {
+		t.Errorf("with the host's PID namespace: %v", got)
+	}
+	if got, err := linuxOpts(in, "io.containerd.kata.v2", false); err != nil || got.RuntimeOptions != nil {
 		t.Errorf("another runtime was given %v, %v", got.RuntimeOptions, err)
 	}
 	spec.Linux.Namespaces[1].Path = "/proc/0/ns/pid"
 	if in.Spec, err = typeurl.MarshalAny(&spec); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := linuxOpts(in, runcRuntime); !errdefs.IsNotFound(err) {
+	if _, err := linuxOpts(in, runcRuntime, false); !errdefs.IsNotFound(err) {
 		t.Errorf("a namespace that is gone: %v", err)
 	}
 }

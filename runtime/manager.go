@@ -51,6 +51,7 @@ type Manager struct {
 	engine    *engine.Engine
 	cgroups   *cgroup.Root
 	publisher eventbus.Publisher
+	hostPID   func(sandbox string) bool // nil: none has it
 
 	mu    sync.Mutex
 	tasks map[key]*task // nil: being created

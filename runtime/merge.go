@@ -15,13 +15,13 @@ import (
 // and all others with upstream, also Linux containers in pods of ours (linux.go),
 // and finds both.
 func Merge(upstream runtime.PlatformRuntime, wasm *Manager) runtime.PlatformRuntime {
-	return withPluginInfo(upstream, &mergedRuntime{upstream, wasm})
+	return withPluginInfo(upstream, &mergedRuntime{upstream, wasm}, ownInfo)
 }
 
 // Without returns a task manager that is upstream's, but for an error that
 // gives the reason why there are no tasks of runtime Name.
 func Without(upstream runtime.PlatformRuntime, reason error) runtime.PlatformRuntime {
-	return withPluginInfo(upstream, &refusingRuntime{upstream, reason})
+	return withPluginInfo(upstream, &refusingRuntime{upstream, reason}, nil)
 }
 
 // refusingRuntime keeps Linux containers going where our runtime cannot work.
@@ -37,24 +37,6 @@ func (r *refusingRuntime) Create(ctx context.Context, id string, opts runtime.Cr
 		return nil, fmt.Errorf("runtime %s did not start with the daemon: %s: %w", Name, r.reason.Error(), errdefs.ErrUnavailable)
 	}
 	return r.PlatformRuntime.Create(ctx, id, opts)
-}
-
-// withPluginInfo gives ours the method by which introspection asks upstream's
-// task plugin about runtimes.
-func withPluginInfo(upstream, ours runtime.PlatformRuntime) runtime.PlatformRuntime {
-	if p, ok := upstream.(pluginInfoProvider); ok {
-		return &runtimeWithInfo{ours, p}
-	}
-	return ours
-}
-
-type pluginInfoProvider interface {
-	PluginInfo(ctx context.Context, request any) (any, error)
-}
-
-type runtimeWithInfo struct {
-	runtime.PlatformRuntime
-	pluginInfoProvider
 }
 
 type mergedRuntime struct {

@@ -14,9 +14,17 @@ import (
 	"github.com/containerd/typeurl/v2"
 )
 
-// Stats gives the guest's CPU time and linear memory.
+// Stats gives the CPU time and linear memory of the task's guest and its execs.
 func (t *task) Stats(context.Context) (*ptypes.Any, error) {
-	return metrics(usage{cpu: t.guest.CPUTime(), memory: t.guest.Memory(), limit: t.limit, threads: 1})
+	u := t.all()
+	u.limit = t.limit
+	return metrics(u)
+}
+
+func (t *task) all() usage {
+	u := t.usage()
+	u.add(t.execs.usage())
+	return u
 }
 
 // SandboxMetrics gives what the guests of a sandbox use together. It counts
@@ -36,9 +44,7 @@ func (m *Manager) SandboxMetrics(ctx context.Context, sandbox string) (*ptypes.A
 	m.mu.Unlock()
 	var sum usage
 	for _, t := range guests {
-		sum.cpu += t.guest.CPUTime()
-		sum.memory += t.guest.Memory()
-		sum.threads++
+		sum.add(t.all())
 	}
 	return metrics(sum)
 }
@@ -47,6 +53,21 @@ type usage struct {
 	cpu           time.Duration
 	memory, limit uint64 // bytes; limit 0: none
 	threads       uint64
+}
+
+func (u *usage) add(v usage) {
+	u.cpu += v.cpu
+	u.memory += v.memory
+	u.threads += v.threads
+}
+
+// usage is what one guest took, and takes if it is there.
+func (p *process) usage() usage {
+	u := usage{cpu: p.guest.CPUTime(), memory: p.guest.Memory()}
+	if !p.over() {
+		u.threads = 1
+	}
+	return u
 }
 
 // metrics makes the message that CRI, the Prometheus collector and `ctr task

@@ -8,56 +8,75 @@ import (
 
 	"github.com/containerd/containerd/api/events"
 	"github.com/containerd/containerd/v2/core/runtime"
-	"github.com/containerd/errdefs"
 )
 
-// Pause holds the guest: no more of its code runs until Resume. A host call that
-// it waits in goes on waiting.
+// Pause holds the task's guest and its execs: no more of their code runs until
+// Resume. A host call that one waits in goes on waiting.
 //
 // Errors: FailedPrecondition: it does not run, or is paused; ctx's.
 func (t *task) Pause(ctx context.Context) error {
 	t.starting.Lock()
 	defer t.starting.Unlock()
-	if err := t.runs(); err != nil {
+	if err := t.hold(ctx); err != nil {
 		return fmt.Errorf("pausing task %q: %w", t.key.id, err)
 	}
-	if err := t.guest.Pause(ctx); err != nil {
-		return fmt.Errorf("pausing task %q: %w", t.key.id, err)
+	for _, x := range t.execs.list() {
+		if x.runs() != nil {
+			continue
+		}
+		if err := x.hold(ctx); err != nil && !x.over() {
+			_ = t.release() // it is held
+			return fmt.Errorf("pausing %s: %w", x.name, err)
+		}
 	}
-	t.setPaused(true)
-	t.manager.publish(t.key.namespace, runtime.TaskPausedEventTopic, &events.TaskPaused{ContainerID: t.key.id})
+	t.publish(runtime.TaskPausedEventTopic, &events.TaskPaused{ContainerID: t.key.id})
 	return nil
 }
 
-// Resume lets a paused guest go on.
+// Resume lets paused guests go on.
 //
 // Errors: FailedPrecondition: it is not paused.
 func (t *task) Resume(context.Context) error {
 	t.starting.Lock()
 	defer t.starting.Unlock()
-	if err := t.guest.Resume(); err != nil {
+	if err := t.release(); err != nil {
 		return fmt.Errorf("resuming task %q: %w", t.key.id, err)
 	}
-	t.setPaused(false)
-	t.manager.publish(t.key.namespace, runtime.TaskResumedEventTopic, &events.TaskResumed{ContainerID: t.key.id})
+	t.publish(runtime.TaskResumedEventTopic, &events.TaskResumed{ContainerID: t.key.id})
 	return nil
 }
 
-// runs is nil for a guest that was started and has not ended.
-func (t *task) runs() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	switch {
-	case !t.started:
-		return fmt.Errorf("it was not started: %w", errdefs.ErrFailedPrecondition)
-	case t.stopped != nil || t.over():
-		return fmt.Errorf("it has ended: %w", errdefs.ErrFailedPrecondition)
+// release resumes whatever is held.
+func (t *task) release() error {
+	for _, x := range t.execs.list() {
+		_ = x.process.release() // one that was not held
 	}
+	return t.process.release()
+}
+
+// hold pauses one guest. Errors: those of Pause.
+func (p *process) hold(ctx context.Context) error {
+	if err := p.runs(); err != nil {
+		return err
+	}
+	if err := p.guest.Pause(ctx); err != nil {
+		return err
+	}
+	p.setPaused(true)
 	return nil
 }
 
-func (t *task) setPaused(paused bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.paused = paused
+// release resumes one guest. Errors: FailedPrecondition: it is not held.
+func (p *process) release() error {
+	if err := p.guest.Resume(); err != nil {
+		return err
+	}
+	p.setPaused(false)
+	return nil
+}
+
+func (p *process) setPaused(paused bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.paused = paused
 }

@@ -17,35 +17,33 @@ import (
 	"github.com/containerd-wasm/containerd-wasm/runtime/seccomp"
 )
 
-// restrict fills in what of the spec confines a guest further.
+// restrictProcess fills in what of a process confines it further.
 //
 // Errors: NotImplemented for what cannot hold for a thread, and would leave the
 // guest less confined than the spec asks; InvalidArgument.
-func restrict(js *jail.Spec, spec *specs.Spec) error {
-	p := spec.Process
+func restrictProcess(js *jail.Spec, p *specs.Process) error {
 	if p.SelinuxLabel != "" {
 		return fmt.Errorf("SELinux label %q: a thread cannot have one of its own: %w", p.SelinuxLabel, errdefs.ErrNotImplemented)
 	}
 	if err := apparmor(js, p.ApparmorProfile); err != nil {
 		return err
 	}
-	if err := rlimits(js, p.Rlimits); err != nil {
-		return err
-	}
-	if spec.Linux == nil {
-		return nil
-	}
-	if err := refuseLinux(spec.Linux); err != nil {
+	return rlimits(js, p.Rlimits)
+}
+
+// restrict does the same for the rest of the spec. Errors: likewise.
+func restrict(js *jail.Spec, l *specs.Linux) error {
+	if err := refuseLinux(l); err != nil {
 		return err
 	}
 	var err error
-	if js.Seccomp, err = seccomp.Compile(spec.Linux.Seccomp); err != nil {
+	if js.Seccomp, err = seccomp.Compile(l.Seccomp); err != nil {
 		return err
 	}
-	if js.Masked, err = hiddenPaths("masked", spec.Linux.MaskedPaths); err != nil {
+	if js.Masked, err = hiddenPaths("masked", l.MaskedPaths); err != nil {
 		return err
 	}
-	js.Readonly, err = hiddenPaths("read-only", spec.Linux.ReadonlyPaths)
+	js.Readonly, err = hiddenPaths("read-only", l.ReadonlyPaths)
 	return err
 }
 
@@ -107,7 +105,7 @@ func rlimits(js *jail.Spec, limits []specs.POSIXRlimit) error {
 		case slices.Contains(ineffective, l.Type):
 		case l.Type == "RLIMIT_NOFILE":
 			// The engine needs stdio and the root.
-			js.MaxFiles = int(min(max(l.Soft, 4), jail.DefaultMaxFiles))
+			js.MaxFiles = min(int(min(max(l.Soft, 4), jail.DefaultMaxFiles)), orDefault(js.MaxFiles))
 		case l.Type == "RLIMIT_STACK":
 			js.StackSize = min(js.StackSize, max(l.Soft, minStack))
 		case !slices.Contains(unsupported, l.Type):
@@ -117,6 +115,14 @@ func rlimits(js *jail.Spec, limits []specs.POSIXRlimit) error {
 		}
 	}
 	return nil
+}
+
+// orDefault is what an exec's container has, or the default.
+func orDefault(maxFiles int) int {
+	if maxFiles == 0 {
+		return jail.DefaultMaxFiles
+	}
+	return maxFiles
 }
 
 // maxHidden is far above what any client asks for.

@@ -3,6 +3,7 @@
 package runtime
 
 import (
+	"errors"
 	"math"
 	"reflect"
 	"strings"
@@ -34,7 +35,7 @@ func TestRestrict(t *testing.T) {
 	got, want := jail.Spec{StackSize: 8 << 20}, jail.Spec{
 		MaxFiles: 100, StackSize: 1 << 20, Masked: []string{"/proc/kcore"}, Readonly: []string{"/proc/sys"},
 	}
-	if err := restrict(&got, spec); err != nil || !reflect.DeepEqual(got, want) {
+	if err := errors.Join(restrictProcess(&got, spec.Process), restrict(&got, spec.Linux)); err != nil || !reflect.DeepEqual(got, want) {
 		t.Fatalf("got  %+v, %v\nwant %+v", got, err, want)
 	}
 }

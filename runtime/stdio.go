@@ -11,32 +11,161 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/containerd/containerd/v2/core/runtime"
 	"github.com/containerd/errdefs"
 	"github.com/containerd/fifo"
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
 )
 
-// openStdio turns what a client asks for into files of the guest.
+// stdio connects fds 0, 1 and 2 of a guest with what its client asked for.
+type stdio struct {
+	io       runtime.IO
+	files    [3]jail.File // what the guest opens
+	lent     *os.File     // the guest's end of the pipe or terminal, until it has opened its own; or nil
+	stdin    *stdinRelay  // nil: none
+	terminal *terminal    // nil: none
+}
+
+// openStdio opens what this process needs of it. Either abandon follows, or begin
+// and end.
 //
-// Errors: InvalidArgument; NotImplemented: a terminal, or a logger binary.
-func openStdio(ctx context.Context, rio runtime.IO) (files [3]jail.File, stdin *stdinRelay, err error) {
+// Errors: InvalidArgument; NotFound: no such FIFO; NotImplemented: a logger
+// binary; ResourceExhausted: no more terminals.
+func openStdio(ctx context.Context, p *specs.Process, rio runtime.IO) (s *stdio, err error) {
+	s = &stdio{io: rio}
 	if rio.Terminal {
-		return files, nil, fmt.Errorf("a terminal: runtime %s does not support it: %w", Name, errdefs.ErrNotImplemented)
+		err = s.openTerminal(ctx, p.ConsoleSize)
+	} else {
+		err = s.openPipes(ctx)
 	}
-	for i, uri := range []string{rio.Stdout, rio.Stderr} {
-		if files[1+i], err = output(uri); err != nil {
-			return files, nil, err
+	if err != nil {
+		s.abandon()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *stdio) openPipes(ctx context.Context) (err error) {
+	for i, uri := range []string{s.io.Stdout, s.io.Stderr} {
+		if s.files[1+i], err = output(uri); err != nil {
+			return err
 		}
 	}
-	stdin, err = relayStdin(ctx, rio.Stdin)
-	if stdin != nil {
-		files[0] = stdin.file()
+	fifo, err := openStdin(ctx, s.io.Stdin)
+	if fifo == nil {
+		return err
 	}
-	return files, stdin, err
+	r, w, err := os.Pipe()
+	if err != nil {
+		fifo.Close()
+		return fmt.Errorf("a pipe for stdin: %w", err)
+	}
+	s.lent, s.files[0] = r, lend(r, unix.O_RDONLY)
+	s.stdin = &stdinRelay{path: s.io.Stdin, fifo: fifo, to: w}
+	return nil
+}
+
+// openTerminal makes all three one terminal. Of the client's files, stderr is not
+// used.
+func (s *stdio) openTerminal(ctx context.Context, size *specs.Box) (err error) {
+	if s.terminal, s.lent, err = openTerminal(s.io.Stdout); err != nil {
+		return err
+	}
+	if size != nil {
+		if err := s.terminal.resize(uint64(size.Width), uint64(size.Height)); err != nil {
+			return err
+		}
+	}
+	for i := range s.files {
+		s.files[i] = lend(s.lent, unix.O_RDWR)
+	}
+	fifo, err := openStdin(ctx, s.io.Stdin)
+	if fifo != nil {
+		s.stdin = &stdinRelay{path: s.io.Stdin, fifo: fifo, to: &keyboard{terminal: s.terminal}}
+	}
+	return err
+}
+
+// lend is how a guest opens a file of this process: /proc/self is that for it.
+func lend(f *os.File, flags int) jail.File {
+	return jail.File{Path: fmt.Sprintf("/proc/self/fd/%d", f.Fd()), Flags: flags}
+}
+
+// begin is for when the guest has opened its files: signal is called for what is
+// typed on a terminal to end it.
+func (s *stdio) begin(signal func(uint32)) {
+	if s.lent != nil {
+		s.lent.Close() // so that writing fails when the guest is gone
+	}
+	if s.terminal != nil {
+		s.terminal.begin()
+	}
+	if s.stdin == nil {
+		return
+	}
+	if k, ok := s.stdin.to.(*keyboard); ok {
+		k.signal = signal
+	}
+	go s.stdin.run()
+}
+
+// end is for a guest that is gone.
+func (s *stdio) end() {
+	if s.stdin != nil {
+		s.stdin.fifo.Close()
+	}
+	if s.terminal != nil {
+		s.terminal.end()
+	}
+}
+
+// abandon is for a guest that was not made.
+func (s *stdio) abandon() {
+	if s.lent != nil {
+		s.lent.Close()
+	}
+	if s.stdin != nil {
+		s.stdin.fifo.Close()
+		s.stdin.to.Close()
+	}
+	if s.terminal != nil {
+		s.terminal.close()
+	}
+}
+
+// wait returns when all output of a guest that is gone has been passed on.
+func (s *stdio) wait(ctx context.Context) error {
+	if s.terminal == nil {
+		return nil
+	}
+	return s.terminal.wait(ctx)
+}
+
+// Errors: FailedPrecondition: there is no terminal, or none any more;
+// InvalidArgument.
+func (s *stdio) resize(size runtime.ConsoleSize) error {
+	if s.terminal == nil {
+		return fmt.Errorf("there is none: %w", errdefs.ErrFailedPrecondition)
+	}
+	return s.terminal.resize(uint64(size.Width), uint64(size.Height))
+}
+
+// CloseIO lets the guest see the end of its input, after what clients have
+// written: the FIFO ends when its last writer has closed it, which is this one
+// if there is no other.
+func (s *stdio) CloseIO() {
+	if s.stdin == nil {
+		return
+	}
+	// It fails if the FIFO, or the relay, is gone.
+	if fd, err := unix.Open(s.stdin.path, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0); err == nil {
+		unix.Close(fd)
+	}
 }
 
 // output is a FIFO, named by its path, or what a log URI names. A FIFO is
@@ -68,20 +197,53 @@ func output(uri string) (jail.File, error) {
 	return f, nil
 }
 
-// stdinRelay copies the client's FIFO into a pipe that the guest reads. The
-// guest cannot read the FIFO itself: it would see its end before the client
-// has opened it.
-type stdinRelay struct {
-	path  string   // of the FIFO
-	guest *os.File // the guest opens its own, by path
-	pipe  *os.File
-	fifo  io.ReadCloser
+// readerTime is how long an exec waits for its client to open its output.
+const readerTime = 2 * time.Second
+
+// awaitReaders waits until the FIFOs of a guest's output are open for reading, or
+// for readerTime. Clients open them in the background before they ask for an exec,
+// and one that is short may be over before that: its output would be lost, and the
+// client wait for ever. done is to be called when the guest has opened its own ends:
+// between two writers a reader would see the end.
+func awaitReaders(ctx context.Context, rio runtime.IO) (done func()) {
+	ctx, cancel := context.WithTimeout(ctx, readerTime)
+	defer cancel()
+	var held []int
+	for _, uri := range []string{rio.Stdout, rio.Stderr} {
+		if f, err := output(uri); err == nil && f.Path != "" && f.Flags == unix.O_RDWR {
+			held = append(held, awaitReader(ctx, f.Path)...)
+		}
+	}
+	return func() {
+		for _, fd := range held {
+			unix.Close(fd)
+		}
+	}
 }
 
-// relayStdin returns nil for a guest without stdin.
+// awaitReader returns nothing for what is no FIFO, or has no reader in time.
+func awaitReader(ctx context.Context, path string) (held []int) {
+	for {
+		fd, err := unix.Open(path, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+		if err == nil {
+			return []int{fd}
+		}
+		if !errors.Is(err, unix.ENXIO) && !errors.Is(err, unix.EINTR) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// openStdin opens the client's FIFO in the background: the client may come later.
+// It returns nil for a guest without stdin.
 //
 // Errors: NotFound, InvalidArgument: no FIFO.
-func relayStdin(ctx context.Context, path string) (*stdinRelay, error) {
+func openStdin(ctx context.Context, path string) (io.ReadCloser, error) {
 	if path == "" {
 		return nil, nil
 	}
@@ -93,56 +255,25 @@ func relayStdin(ctx context.Context, path string) (*stdinRelay, error) {
 	case info.Mode()&fs.ModeNamedPipe == 0:
 		return nil, fmt.Errorf("stdin %q is not a FIFO: %w", path, errdefs.ErrInvalidArgument)
 	}
-	// Opens in the background: the client may come later.
 	f, err := fifo.OpenFifo(context.WithoutCancel(ctx), path, unix.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("opening stdin: %w", err)
 	}
-	r, w, err := os.Pipe()
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("a pipe for stdin: %w", err)
-	}
-	s := &stdinRelay{path: path, guest: r, pipe: w, fifo: f}
-	go func() {
-		// It ends with the FIFO's last writer, or with the guest.
-		_, _ = io.Copy(w, f)
-		s.end()
-	}()
-	return s, nil
+	return f, nil
 }
 
-// file is how a guest opens its end: /proc/self is this process for it.
-func (s *stdinRelay) file() jail.File {
-	return jail.File{Path: fmt.Sprintf("/proc/self/fd/%d", s.guest.Fd()), Flags: unix.O_RDONLY}
+// stdinRelay copies the client's FIFO to what the guest reads: a pipe or a
+// terminal. The guest cannot read the FIFO itself: it would see its end before
+// the client has opened it.
+type stdinRelay struct {
+	path string // of the FIFO
+	fifo io.ReadCloser
+	to   io.WriteCloser
 }
 
-// opened is called once the guest has its end, so that writing fails when the
-// guest is gone.
-func (s *stdinRelay) opened() {
-	if s != nil {
-		s.guest.Close()
-	}
-}
-
-// CloseIO lets the guest see the end of its input, after what clients have
-// written: the FIFO ends when its last writer has closed it, which is this one
-// if there is no other. A nil relay has none.
-func (s *stdinRelay) CloseIO() {
-	if s == nil {
-		return
-	}
-	// It fails if the FIFO, or the relay, is gone.
-	if fd, err := unix.Open(s.path, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0); err == nil {
-		unix.Close(fd)
-	}
-}
-
-// end is for a guest that is gone, or has had all its input.
-func (s *stdinRelay) end() {
-	if s == nil {
-		return
-	}
+// run ends with the FIFO's last writer, or with the guest.
+func (s *stdinRelay) run() {
+	_, _ = io.Copy(s.to, s.fifo)
 	s.fifo.Close()
-	s.pipe.Close()
+	s.to.Close()
 }

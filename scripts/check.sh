@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly build=$PWD/.build/check
-readonly modules=(. tools tools/lint)
+readonly modules=(. tools tools/lint test/images/web)
 
 step() { printf 'check: %s\n' "$*"; }
 

@@ -3,7 +3,7 @@
 #
 # Installs with apt what building, testing and the demo need. Does nothing, and
 # asks no mirror, when everything is there already. `deps.sh vm` gets what
-# test-vm.sh needs besides.
+# test-vm.sh needs besides, and `deps.sh critest` what critest.sh does.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -203,6 +203,22 @@ unpack_vm() {
 	mv "$tmp" "$vm_root"
 }
 
+# unpack_busybox puts a busybox where critest.sh finds it. It is for images, and is
+# not installed: it is in conflict with busybox-static, which runs applets without
+# their files in PATH, and so does not do.
+unpack_busybox() {
+	local root=.build/critest/root tmp=.build/critest/root.new
+	[ ! -d "$root" ] || return 0
+	update_once
+	say "unpacking into $root: busybox"
+	rm -rf "$tmp"
+	mkdir -p "$tmp"
+	(cd "$tmp" && apt-get -qq -o APT::Sandbox::User=root download busybox)
+	dpkg-deb -x "$tmp"/*.deb "$tmp"
+	rm "$tmp"/*.deb
+	mv "$tmp" "$root"
+}
+
 main() {
 	command -v apt-get >/dev/null || die "this needs Debian 12 or newer, or Ubuntu with the same packages"
 	# shellcheck source=/dev/null
@@ -210,6 +226,10 @@ main() {
 	if [ "${1-}" = vm ]; then
 		install_packages "${vm_packages[@]}"
 		unpack_vm
+		return
+	fi
+	if [ "${1-}" = critest ]; then
+		unpack_busybox
 		return
 	fi
 	# Only a pip of whatever origin is wanted, for fetch-published.sh.

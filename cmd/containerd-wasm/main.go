@@ -4,32 +4,6 @@
 // inside the daemon. It has the same flags and the same configuration file.
 package main
 
-import (
-	"context"
-	"fmt"
-	"os"
+import "github.com/containerd-wasm/containerd-wasm/cmd/containerd-wasm/command"
 
-	_ "github.com/containerd/containerd/v2/cmd/containerd/builtins"
-	"github.com/containerd/containerd/v2/cmd/containerd/command"
-
-	_ "github.com/containerd-wasm/containerd-wasm/plugins"
-	"github.com/containerd-wasm/containerd-wasm/runtime/engine"
-	overrides "github.com/containerd-wasm/containerd-wasm/vendor-overrides"
-)
-
-func main() {
-	if engine.IsCompileChild() {
-		engine.CompileChildMain()
-	}
-	if err := run(); err != nil {
-		fmt.Fprintln(os.Stderr, "containerd-wasm:", err)
-		os.Exit(1)
-	}
-}
-
-func run() error {
-	if err := overrides.Apply(); err != nil {
-		return err
-	}
-	return command.App().Run(context.Background(), os.Args)
-}
+func main() { command.Main() }

@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/containerd/errdefs"
@@ -84,8 +85,8 @@ func (r *Root) Join() string {
 	return r.place.join(r.place.dir)
 }
 
-// Group is the CPU control of one guest. Its methods may be called
-// concurrently.
+// Group is the CPU control of one container's guests: its own, and those of its
+// execs. Its methods may be called concurrently.
 type Group struct {
 	root *Root
 
@@ -93,11 +94,12 @@ type Group struct {
 	want   settings
 	cpus   unix.CPUSetDynamic // nil: all of the daemon's
 	dir    *dir               // nil: the place itself
-	tid    int                // 0 before Pin and after Delete
+	tids   []int              // the container's own is the first
 	ending bool
+	lifted int // calls of Lift without Restore
 }
 
-// New makes the group of one guest: linux.resources of the OCI spec, of which
+// New makes the group of one container: linux.resources of the OCI spec, of which
 // it takes the cpu part. resources may be nil. What is not given, and shares,
 // quota and period of 0, are the kernel's defaults: shares of 1024, no quota, a
 // period of 100 ms. A quota of -1 is none.
@@ -136,23 +138,47 @@ func (g *Group) Join() string {
 	return g.root.place.join(g.dir.path)
 }
 
-// Pin names the guest's thread, and restricts it to the CPUs that were asked
+// Pin names a guest's thread, and restricts it to the CPUs that were asked
 // for. It is to be called before the guest runs.
 func (g *Group) Pin(tid int) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.tid = tid
-	return g.pin()
+	if err := g.pin(tid); err != nil {
+		return err
+	}
+	g.tids = append(g.tids, tid)
+	return nil
 }
 
-func (g *Group) pin() error {
+// Unpin forgets a thread that is gone.
+func (g *Group) Unpin(tid int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if i := slices.Index(g.tids, tid); i >= 0 {
+		g.tids = slices.Delete(g.tids, i, i+1)
+	}
+}
+
+func (g *Group) pin(tid int) error {
 	if g.cpus == nil {
 		return nil
 	}
-	if err := unix.SchedSetaffinityDynamic(g.tid, g.cpus); err != nil {
-		return fmt.Errorf("sched_setaffinity of thread %d: %w", g.tid, err)
+	if err := unix.SchedSetaffinityDynamic(tid, g.cpus); err != nil {
+		return fmt.Errorf("sched_setaffinity of thread %d: %w", tid, err)
 	}
 	return nil
+}
+
+// each calls f with all threads. An error counts if it is about the first: others
+// may have just ended.
+func (g *Group) each(f func(tid int) error) error {
+	var first error
+	for i, tid := range g.tids {
+		if err := f(tid); err != nil && i == 0 {
+			first = err
+		}
+	}
+	return first
 }
 
 // Update changes what resources give, of a guest whose thread is known (Pin)
@@ -166,7 +192,7 @@ func (g *Group) Update(resources *specs.LinuxResources) error {
 	if err != nil {
 		return err
 	}
-	if g.tid == 0 || g.ending || unix.Tgkill(os.Getpid(), g.tid, 0) != nil {
+	if len(g.tids) == 0 || g.ending || unix.Tgkill(os.Getpid(), g.tids[0], 0) != nil {
 		return fmt.Errorf("the guest has no thread, or is to end: %w", errdefs.ErrFailedPrecondition)
 	}
 	if err := g.apply(want.effective()); err != nil {
@@ -177,11 +203,14 @@ func (g *Group) Update(resources *specs.LinuxResources) error {
 		return nil
 	}
 	g.cpus = cpus
-	return g.pin()
+	return g.each(g.pin)
 }
 
 func (g *Group) apply(s settings) error {
-	if g.dir != nil {
+	switch {
+	case g.lifted > 0: // Restore does it
+		return nil
+	case g.dir != nil:
 		return g.dir.set(s)
 	}
 	if s == defaults {
@@ -194,8 +223,9 @@ func (g *Group) apply(s settings) error {
 	if err != nil {
 		return err
 	}
-	// The slow way, see above: the thread has other things to do.
-	if err := write(g.root.place.join(d.path), fmt.Sprint(g.tid)); err != nil {
+	// The slow way, see above: the threads have other things to do.
+	err = g.each(func(tid int) error { return write(g.root.place.join(d.path), fmt.Sprint(tid)) })
+	if err != nil {
 		return errors.Join(err, g.root.pool.give(d, s))
 	}
 	g.dir = d
@@ -215,13 +245,36 @@ func (g *Group) Hurry() error {
 	return g.dir.set(unlimited)
 }
 
-// Delete gives the group back. The guest's thread must be gone, or never have
+// Lift is Hurry for one of several guests. The others have all shares and no quota
+// as well, until it is gone and Restore is called.
+func (g *Group) Lift() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.lifted++
+	if g.dir == nil || g.lifted > 1 {
+		return nil
+	}
+	return g.dir.set(unlimited)
+}
+
+// Restore ends what one call of Lift began.
+func (g *Group) Restore() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.lifted--
+	if g.dir == nil || g.lifted > 0 || g.ending {
+		return nil
+	}
+	return g.dir.set(g.want.effective())
+}
+
+// Delete gives the group back. Its threads must be gone, or never have
 // joined. A second call does nothing.
 func (g *Group) Delete() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	d := g.dir
-	g.dir, g.tid = nil, 0
+	g.dir, g.tids = nil, nil
 	if d == nil {
 		return nil
 	}

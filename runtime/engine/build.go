@@ -23,7 +23,7 @@ type key [sha256.Size]byte
 
 // artefactVersion counts changes of this package that make older artefacts
 // unusable or unsafe.
-const artefactVersion = 3
+const artefactVersion = 4
 
 func (e *Engine) key(d digest.Digest, r rules) key {
 	b, err := json.Marshal([]any{artefactVersion, d, wasmedge.GetVersion(), compilerOptions, e.cpu, r})

@@ -81,6 +81,8 @@ func TestRefusedModules(t *testing.T) {
 			`imports function "wasi_snapshot_preview1"."fd_write" with another signature than the host's: rebuild it for wasm32-wasip1 with a current toolchain`},
 		"second signature": {command(`(import "wasi_snapshot_preview1" "proc_exit" (func (param i32))) (import "wasi_snapshot_preview1" "proc_exit" (func (param i64)))`),
 			`imports function "wasi_snapshot_preview1"."proc_exit" with another signature than the host's: `},
+		"socket signature": {command(`(import "wasi_snapshot_preview1" "sock_open" (func))`),
+			`imports function "wasi_snapshot_preview1"."sock_open_v2" with another signature than the host's: `},
 		"reactor": {`(module (func (export "_initialize")))`,
 			`exports "_initialize" and no "_start": it is a reactor (a library); build it as a command, without -mexec-model=reactor, -buildmode=c-shared or crate-type cdylib`},
 		"start is a memory": {`(module (memory (export "_start") 1))`, `exports "_start", but not as a function`},

@@ -52,6 +52,25 @@ func fileMounts(b *testing.B, n int) []Mount {
 	return mounts
 }
 
+// BenchmarkLookup is a guest from New to Done that looks up one name, by where the
+// answer comes from.
+func BenchmarkLookup(b *testing.B) {
+	spec(b, "hello") // for its privilege check
+	n := newNetwork(b)
+	n.server(b, map[string][4]byte{"web.ns.svc.cluster.local.": {10, 0, 0, 7}})
+	files := map[string]string{"resolv.conf": loopbackServer, "hosts": "10.1.2.3 pod\n"}
+	for _, node := range []string{"127.0.0.1", "pod", "web"} {
+		b.Run(node, func(b *testing.B) {
+			s := lookupSpec(b, n, files, node, "80")
+			for b.Loop() {
+				if got := runOnce(b, s); got.Ending != Exited || got.Code != 0 {
+					b.Fatalf("ended with %+v", got)
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkParked is the thread that holds a pod's namespaces.
 func BenchmarkParked(b *testing.B) {
 	for _, bc := range []struct {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What guests may have: each its own limit of linear memory, and all together a
-// budget, so that no number of guests takes the node's memory. Linear memory is
+// What guests may have: each container its own limit of linear memory, and all
+// together a budget, so that no number of guests takes the node's memory. Linear memory is
 // charged as it grows, stack as it is first used, and for each guest what the
 // engine takes for an instance of its module.
 
 #include "internal.h"
+
+#include <stdlib.h>
 
 static _Atomic uint64_t budget = UINT64_MAX, used;
 
@@ -36,6 +38,80 @@ bool jail_charge(struct jail *j, uint64_t bytes)
 	return true;
 }
 
+// What the linear memories of a container's guests may have together: its own, and
+// those of its execs.
+struct jail_limit {
+	_Atomic int guests;
+	_Atomic uint64_t used;
+	uint64_t bytes;
+};
+
+// jail_share_limit gives a guest the limit of another one, or one of its own. It fails
+// for lack of memory only.
+bool jail_share_limit(struct jail *j, uint64_t bytes, struct jail *beside)
+{
+	if (beside != NULL) {
+		j->limit = beside->limit;
+		j->limit->guests++;
+		return true;
+	}
+	j->limit = calloc(1, sizeof(*j->limit));
+	if (j->limit == NULL)
+		return false;
+	j->limit->guests = 1;
+	j->limit->bytes = bytes;
+	return true;
+}
+
+void jail_leave_limit(struct jail *j)
+{
+	if (j->limit != NULL && --j->limit->guests == 0)
+		free(j->limit);
+	j->limit = NULL;
+}
+
+uint64_t jail_limit(const struct jail *j)
+{
+	return j->limit->bytes;
+}
+
+uint64_t jail_limit_used(const struct jail *j)
+{
+	return j->limit->used;
+}
+
+static bool charge_limit(struct jail *j, uint64_t bytes)
+{
+	struct jail_limit *l = j->limit;
+	uint64_t before = l->used;
+	do {
+		if (bytes > l->bytes - before) {
+			j->refused = JAIL_REFUSED_LIMIT;
+			return false;
+		}
+	} while (!atomic_compare_exchange_weak(&l->used, &before, before + bytes));
+	return true;
+}
+
+static bool charge_both(struct jail *j, uint64_t bytes)
+{
+	if (!charge_limit(j, bytes))
+		return false;
+	if (jail_charge(j, bytes))
+		return true;
+	j->limit->used -= bytes;
+	return false;
+}
+
+// jail_prepay charges the memory that an instance starts with, before there is one.
+bool jail_prepay(struct jail *j, uint64_t bytes)
+{
+	if (!charge_both(j, bytes))
+		return false;
+	j->prepaid = bytes;
+	return true;
+}
+
 bool jail_charge_memory(struct jail *j, uint64_t bytes)
 {
 	if (bytes <= j->prepaid) {
@@ -43,27 +119,31 @@ bool jail_charge_memory(struct jail *j, uint64_t bytes)
 		j->memory += bytes;
 		return true;
 	}
-	if (j->memory + bytes > j->spec->memory_limit) {
-		j->refused = JAIL_REFUSED_LIMIT;
-		return false;
-	}
-	if (!jail_charge(j, bytes))
+	if (!charge_both(j, bytes))
 		return false;
 	j->memory += bytes;
 	j->refused = JAIL_REFUSED_NOTHING; // it made do with less
 	return true;
 }
 
-void jail_uncharge_memory(struct jail *j, uint64_t bytes)
+void jail_uncharge(struct jail *j, uint64_t bytes)
 {
-	j->memory -= bytes;
 	j->charged -= bytes;
 	used -= bytes;
 }
 
-// jail_uncharge_all leaves j->memory as it is, for the guest's result.
+void jail_uncharge_memory(struct jail *j, uint64_t bytes)
+{
+	j->memory -= bytes;
+	j->limit->used -= bytes;
+	jail_uncharge(j, bytes);
+}
+
+// jail_uncharge_all is called once, at the end. It leaves j->memory as it is, for the
+// guest's result.
 void jail_uncharge_all(struct jail *j)
 {
+	j->limit->used -= j->memory + j->prepaid;
 	used -= j->charged;
 	j->charged = 0;
 }

@@ -31,6 +31,9 @@ type Guest struct {
 	tid     int           // valid after created
 	insist  sync.Once     // keepKilling
 
+	life context.Context // ends with its thread
+	end  context.CancelFunc
+
 	holding sync.Mutex    // Pause and Resume
 	resumed chan struct{} // not nil: paused; closed by Resume
 
@@ -61,18 +64,15 @@ func New(ctx context.Context, spec *Spec) (*Guest, error) {
 		done:    make(chan struct{}),
 		order:   order,
 	}
+	g.life, g.end = context.WithCancel(context.Background())
 	if err := register(g); err != nil {
 		order.free()
 		return nil, err
 	}
-	g.mu.Lock()
-	c, err := C.jail_create(C.uint64_t(g.id), order.spec)
-	g.c = c
-	g.mu.Unlock()
-	if c == nil {
+	if err := g.create(spec.View); err != nil {
 		unregister(g)
 		order.free()
-		return nil, noThread(err)
+		return nil, err
 	}
 	select {
 	case <-g.created:
@@ -91,6 +91,26 @@ func New(ctx context.Context, spec *Spec) (*Guest, error) {
 		}
 	}
 	return g, nil
+}
+
+// create makes the thread.
+func (g *Guest) create(view *View) error {
+	err := fmt.Errorf("the guest that it is to be beside: %w: %w", errDone, errdefs.ErrFailedPrecondition)
+	create := func(beside *C.struct_jail) {
+		g.mu.Lock() // its news must not come before g.c is set
+		defer g.mu.Unlock()
+		var errno error
+		g.c, errno = C.jail_create(C.uint64_t(g.id), g.order.spec, beside)
+		if err = nil; g.c == nil {
+			err = noThread(errno)
+		}
+	}
+	if view == nil {
+		create(nil)
+	} else {
+		view.guest.withC(create)
+	}
+	return err
 }
 
 // testSignals ends a guest whose AppArmor profile lets no signals of this process
@@ -123,6 +143,9 @@ func (g *Guest) handle(events C.int) {
 	if events&C.JAIL_EV_READY != 0 {
 		close(g.ready)
 	}
+	if events&C.JAIL_EV_LOOKUP != 0 {
+		go g.lookup()
+	}
 	if events&C.JAIL_EV_EXITED != 0 {
 		g.reap()
 	}
@@ -137,6 +160,7 @@ func (g *Guest) reap() {
 	g.mu.Unlock()
 	unregister(g)
 	g.result = newResult(&r)
+	g.end()
 	close(g.done) // first: whoever sees one of the others looks whether it is over
 	closeOnce(g.created)
 	closeOnce(g.ready)

@@ -63,6 +63,7 @@ struct jail {
 	char *guard, *stack, *low;
 
 	// budget.c
+	struct jail_limit *limit;
 	_Atomic uint64_t memory; // bytes of linear memory
 	uint64_t charged;        // bytes, all together
 	uint64_t prepaid;        // bytes that the instance's memory may take
@@ -72,7 +73,12 @@ struct jail {
 
 	struct jail_wasm *wasm; // or NULL
 
-	int events; // not yet taken; not 0: queued (event.c)
+	// resolve.c
+	_Atomic uint32_t lookup; // number of the question, and how far it is
+	const struct jail_query *query;
+	struct jail_answer *answer;
+
+	_Atomic int events; // not yet taken; not 0: queued (event.c)
 	struct jail *next;
 };
 
@@ -117,8 +123,14 @@ void jail_end_guest(siginfo_t *info, void *context); // does not return from gue
 int jail_make_thread(pthread_t *thread, void *(*main)(void *), void *arg);
 
 // budget.c: false: refused, and noted.
+bool jail_share_limit(struct jail *j, uint64_t bytes, struct jail *beside);
+void jail_leave_limit(struct jail *j);
+uint64_t jail_limit(const struct jail *j);
+uint64_t jail_limit_used(const struct jail *j);
+bool jail_prepay(struct jail *j, uint64_t bytes);
 bool jail_charge(struct jail *j, uint64_t bytes);
 bool jail_charge_memory(struct jail *j, uint64_t bytes);
+void jail_uncharge(struct jail *j, uint64_t bytes);
 void jail_uncharge_memory(struct jail *j, uint64_t bytes);
 void jail_uncharge_all(struct jail *j);
 
@@ -158,7 +170,7 @@ bool jail_open_reserve(struct jail *j, const char *to);
 void jail_spawn(struct jail *j);
 // A thread that is warmed up, and waits for its work order.
 struct jail *jail_take_spare(size_t stack_size);
-void jail_offer_spare(struct jail *j);
+void jail_offer_spare(struct jail *j, bool taken); // taken: again, after jail_take_spare
 const char *jail_isolate_init(void);
 
 // root.c
@@ -173,6 +185,10 @@ int jail_hide(struct jail *j, int masks);
 
 // jail_fail records the errno and the failed step; returns -1.
 int jail_fail(struct jail *j, const char *step, const char *path);
+
+// resolve.c
+WasmEdge_Result jail_getaddrinfo(void *data, const WasmEdge_CallingFrameContext *frame,
+	const WasmEdge_Value *in, WasmEdge_Value *out);
 
 // wasi.c
 void jail_replace_functions(WasmEdge_ModuleInstanceContext *wasi);

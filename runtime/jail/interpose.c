@@ -9,8 +9,10 @@
 //   mprotect, munmap      its way to make code executable, and to give it back
 //   open, ...             whatever makes a file descriptor
 //   epoll_wait            the one blocking call that SA_RESTART does not restart
+//   getsockopt, recvmsg   what the engine gets wrong of their results
 //   operator new          what a host call takes of the engine's heap
 //   __assert_fail, abort  how the engine gives up on a host call
+//   __register_frame, ... how it tells the unwinder of a module's code
 //
 // libc's own calls, such as malloc's, do not come here.
 
@@ -19,6 +21,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -171,6 +174,41 @@ int timerfd_create(int clock, int flags)
 	return bounded(syscall(SYS_timerfd_create, clock, flags));
 }
 
+// getsockopt: the engine writes the error that a socket has without asking whether
+// there is room, and its assertion fails if there is not. stealthrocket/net for Go
+// gives the number 4 where the engine expects the address of one. So the error is
+// written, and has four bytes. For no bytes, the engine takes any address.
+int getsockopt(int fd, int level, int name, void *restrict value, socklen_t *restrict size)
+{
+	int error = 0;
+	socklen_t room = sizeof(error);
+	if (jail_self == NULL || level != SOL_SOCKET || name != SO_ERROR || *size >= room)
+		return (int)syscall(SYS_getsockopt, fd, level, name, value, size);
+	int err = (int)syscall(SYS_getsockopt, fd, level, name, &error, &room);
+	if (err != 0)
+		return err;
+	const char *at = value;
+	if (at < jail_self->linear || at > jail_self->linear_end - room) {
+		errno = EFAULT;
+		return -1;
+	}
+	memcpy(value, &error, room); // a trap, where its memory ends
+	*size = room;
+	return 0;
+}
+
+// recvmsg: the engine hands on a sender's port in the order of the network's bytes. All
+// its other functions have that of the host, and so what uses them expects it.
+ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+{
+	ssize_t n = syscall(SYS_recvmsg, fd, message, flags);
+	struct sockaddr_in *from = message->msg_name; // of IPv6, the port has the same place
+	if (n >= 0 && jail_self != NULL && from != NULL &&
+		(from->sin_family == AF_INET || from->sin_family == AF_INET6))
+		from->sin_port = ntohs(from->sin_port);
+	return n;
+}
+
 static int64_t now_ms(void)
 {
 	struct timespec now;
@@ -215,6 +253,20 @@ void *_Znwm(size_t size) // NOLINT(bugprone-reserved-identifier)
 	return libstdcxx(size);
 }
 
+// The engine registers the frames of each module's code. Nothing has to unwind them,
+// and once there are any, the unwinder takes a lock, and allocates, for an address in
+// code that is new to it. It runs in signal handlers (return.c), which may have
+// interrupted malloc: the guest would wait for itself, and all others for it.
+void __register_frame(void *frames) // NOLINT(bugprone-reserved-identifier)
+{
+	(void)frames;
+}
+
+void __deregister_frame(void *frames) // NOLINT(bugprone-reserved-identifier)
+{
+	(void)frames;
+}
+
 // jail_interpose_init makes sure that it is these which libraries find: without
 // them, no limit would hold.
 const char *jail_interpose_init(void)
@@ -234,9 +286,13 @@ const char *jail_interpose_init(void)
 		{"epoll_create1", (void (*)(void))epoll_create1},
 		{"epoll_wait", (void (*)(void))epoll_wait},
 		{"timerfd_create", (void (*)(void))timerfd_create},
+		{"getsockopt", (void (*)(void))getsockopt},
+		{"recvmsg", (void (*)(void))recvmsg},
 		{"_Znwm", (void (*)(void))_Znwm},
 		{"__assert_fail", (void (*)(void))__assert_fail},
 		{"abort", abort},
+		{"__register_frame", (void (*)(void))__register_frame},
+		{"__deregister_frame", (void (*)(void))__deregister_frame},
 	};
 	for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++)
 		if (dlsym(RTLD_DEFAULT, functions[i].name) != (void *)functions[i].ours)

@@ -143,7 +143,7 @@ func register(g *Guest) error {
 	guestsMu.Lock()
 	defer guestsMu.Unlock()
 	if len(guests) >= maxThreads {
-		return fmt.Errorf("the daemon has %d WebAssembly containers and pods, as many as it may have: raise max_guests in the runtime's configuration and vm.max_map_count: %w",
+		return fmt.Errorf("the daemon has %d WebAssembly containers, execs and pods, as many as it may have: raise max_guests in the runtime's configuration and vm.max_map_count: %w",
 			len(guests), errdefs.ErrResourceExhausted)
 	}
 	lastID++

@@ -33,6 +33,7 @@ enum jail_event {
 	JAIL_EV_CREATED = 1, // isolated
 	JAIL_EV_READY = 2,   // instantiated, later than jail_start asked for
 	JAIL_EV_EXITED = 4,  // over; jail_result is complete
+	JAIL_EV_LOOKUP = 8,  // asks for addresses: jail_take_query
 };
 
 enum jail_ending {
@@ -81,6 +82,8 @@ struct jail_spec {
 	const void *module;  // WasmEdge_ASTModuleContext; NULL parks the thread
 	const char *entry;   // exported function to call
 	const char *rootfs;  // host directory; NULL for a parked thread
+	const char *mntns;   // mount namespace in which rootfs is entered as it is, mounts
+			     // and all, as another guest has it; NULL: it is cloned
 	int rootfs_readonly; // for the guest
 	int rootfs_sealed;   // for everybody: not even mount points are made
 	struct jail_file stdio[3];
@@ -107,7 +110,7 @@ struct jail_spec {
 	uint16_t n_filter;           // 0: none
 	const char *const *masked;   // absolute paths that are to look empty
 	const char *const *readonly; // absolute paths that nobody may write below
-	uint64_t memory_limit;       // bytes of linear memory
+	uint64_t memory_limit;       // bytes of linear memory; not for a guest beside another
 	uint64_t initial_memory;     // bytes of linear memory that the module starts with
 	uint64_t overhead;           // bytes to be charged beside linear memory and stack
 	size_t stack_size;           // bytes of native stack for guest code, at most
@@ -122,6 +125,40 @@ struct jail_result {
 	uint64_t memory;   // linear memory at the end, in bytes
 	uint64_t cpu_ns;   // CPU time of the thread
 	char message[512]; // what failed, or the trap
+};
+
+struct jail_bytes {
+	char *bytes; // NULL: none
+	size_t size, capacity;
+};
+
+// What a guest asks (sock_getaddrinfo): strings end in NUL, and are empty where it
+// gave none. Nothing in it was looked at. The numbers are those of WASI.
+struct jail_query {
+	uint32_t number; // of the question
+	char node[256];
+	char service[64];
+	uint16_t flags;
+	uint8_t family, socktype, protocol;
+	struct jail_bytes resolv_conf, hosts; // contents of the guest's own files
+};
+
+#define JAIL_MAX_ADDRESSES 32
+
+enum { JAIL_INET4 = 1, JAIL_INET6 = 2 }; // as in WASI
+
+struct jail_address {
+	uint8_t family, socktype, protocol;
+	uint16_t port;
+	uint32_t scope; // of a link-local address, or 0
+	uint8_t bytes[16];
+};
+
+struct jail_answer {
+	uint16_t err; // errno of WASI, or 0
+	char canonical[256];
+	uint32_t n;
+	struct jail_address addresses[JAIL_MAX_ADDRESSES];
 };
 
 // jail_init prepares the process, once: keepalive is a loaded module that
@@ -139,8 +176,9 @@ uint64_t jail_budget_used(void);
 // jail_create makes the thread. The answer comes as JAIL_EV_CREATED or
 // JAIL_EV_EXITED for id. Returns NULL and sets errno if no thread could be
 // made: EDQUOT, the budget is used up. jail_join and jail_free must follow
-// JAIL_EV_EXITED.
-struct jail *jail_create(uint64_t id, const struct jail_spec *spec);
+// JAIL_EV_EXITED. beside is a guest, not freed yet, whose memory limit is for both
+// together, or NULL.
+struct jail *jail_create(uint64_t id, const struct jail_spec *spec, struct jail *beside);
 // jail_start lets the guest run. It returns 0 if the guest is not instantiated yet:
 // JAIL_EV_READY follows then, or JAIL_EV_EXITED.
 int jail_start(struct jail *j);
@@ -162,8 +200,20 @@ void jail_resume(struct jail *j);
 // or an error number. A security module may deny them; nothing else ends guest code.
 int jail_signal_test(const struct jail *j);
 int jail_tid(const struct jail *j);
+// jail_is_there says whether the thread is still the one of jail_tid: what was found
+// under that number before is the guest's.
+int jail_is_there(const struct jail *j);
 // jail_memory returns the linear memory of a guest in bytes.
 uint64_t jail_memory(const struct jail *j);
+// jail_take_query, after JAIL_EV_LOOKUP, returns what the guest asks, or NULL if it
+// does not any more. That is the guest's, which cannot go on before jail_query_taken.
+const struct jail_query *jail_take_query(struct jail *j);
+void jail_query_taken(struct jail *j, uint32_t number);
+// jail_query_waits says whether the guest still waits for the answer, as it did all the
+// time since it asked.
+int jail_query_waits(const struct jail *j, uint32_t number);
+// jail_answer does nothing if the guest does not wait for it any more.
+void jail_answer(struct jail *j, uint32_t number, const struct jail_answer *answer);
 // jail_join waits for the thread to be gone, and copies its result.
 void jail_join(struct jail *j, struct jail_result *out);
 // jail_free has the rest deleted, later.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -28,18 +29,22 @@ func compile(in, out string) error {
 	return compiler.Compile(in, out)
 }
 
-// loadFile compiles a module and loads it. Modules stay loaded: guests share
-// them.
+// loadFile compiles a module and loads it.
 func loadFile(dir, path string) (*wasmedge.AST, error) {
 	out := compiled(dir, filepath.Base(path))
 	if msg, err := exec.Command("/proc/self/exe", compileArg, path, out).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("compiling %s: %w: %s", path, err, msg)
 	}
+	return load(out)
+}
+
+// load loads what was compiled.
+func load(path string) (*wasmedge.AST, error) {
 	conf := wasmedge.NewConfigure()
 	defer conf.Release()
 	loader := wasmedge.NewLoaderWithConfig(conf)
 	defer loader.Release()
-	ast, err := loader.LoadFile(out)
+	ast, err := loader.LoadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("loading %s: %w", path, err)
 	}
@@ -70,6 +75,10 @@ var (
 	modules    = map[string]*wasmedge.AST{} // by file name without extension
 	modulesDir string
 )
+
+// The process's first thread stays with the main goroutine: no test that moves a
+// thread to another namespace gets it.
+func init() { runtime.LockOSThread() }
 
 func TestMain(m *testing.M) {
 	if len(os.Args) == 4 && os.Args[1] == compileArg {
@@ -110,7 +119,7 @@ func setUp(dir string) error {
 	if err != nil {
 		return err
 	}
-	for _, source := range append(sources, "socket.c") {
+	for _, source := range append(sources, "socket.c", "lookup.c", "inet6.c") {
 		name := filepath.Base(source)
 		if modules[strings.TrimSuffix(name, filepath.Ext(name))], err = loadSource(dir, name); err != nil {
 			return err

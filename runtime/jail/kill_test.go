@@ -107,6 +107,31 @@ func TestKillAtAnyMoment(t *testing.T) {
 	}
 }
 
+// A module's code is new to the unwinder, and the guest is in the middle of malloc
+// (return.c).
+func TestKillWhileTheEngineAllocates(t *testing.T) {
+	s := spec(t, "allocate")
+	for range 300 {
+		module, err := load(compiled(modulesDir, "allocate.wat"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Module = module
+		g := create(t, s)
+		if err := g.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Millisecond)
+		g.Kill()
+		select {
+		case <-g.Done():
+		case <-time.After(10 * time.Second):
+			t.Fatal("the guest is still there")
+		}
+		module.Release()
+	}
+}
+
 // TestKillDuringInstantiation: what a module begins with is copied meanwhile.
 func TestKillDuringInstantiation(t *testing.T) {
 	s := spec(t, "hello")
@@ -175,6 +200,17 @@ func BenchmarkKill(b *testing.B) {
 			})
 		})
 	}
+	b.Run("getaddrinfo", func(b *testing.B) {
+		spec(b, "hello") // for its privilege check
+		n := newNetwork(b)
+		n.silentServer(b)
+		s := lookupSpec(b, n, map[string]string{"resolv.conf": patientClient}, "web", "80")
+		benchmarkKill(b, killTarget, func() *Guest {
+			g := begin(b, s)
+			time.Sleep(untilBlocked)
+			return g
+		})
+	})
 	b.Run("before start", func(b *testing.B) {
 		s := spec(b, "spin")
 		benchmarkKill(b, killTarget, func() *Guest { return isolated(b, s) })

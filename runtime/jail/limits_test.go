@@ -4,11 +4,15 @@ package jail
 
 import (
 	"math"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/containerd/errdefs"
+
+	"github.com/containerd-wasm/containerd-wasm/test/patience"
 )
 
 // limited sets the limits of all guests for one test.
@@ -37,7 +41,7 @@ func TestMemoryLimit(t *testing.T) {
 		t.Fatalf("started with too little memory: %v", err)
 	}
 	s.InitialMemory = 0 // what the caller says is not trusted
-	if err := create(t, s).Start(); !errdefs.IsInvalidArgument(err) {
+	if err := create(t, s).Start(); !errdefs.IsResourceExhausted(err) {
 		t.Fatalf("started with too little memory: %v", err)
 	}
 }
@@ -74,6 +78,43 @@ func TestBudgetOfAllGuests(t *testing.T) {
 			t.Fatalf("ended with %+v", got)
 		}
 	}
+}
+
+// A guest that is refused gives back the thread that was made in advance, as it was.
+func TestRefusedGuestsLeaveThreadsAsTheyWere(t *testing.T) {
+	limited(t, Limits{Memory: 100 * PageSize, Threads: math.MaxInt})
+	s := spec(t, "hello")
+	runGuest(t, s) // and with it all spare threads
+	before := threads(t)
+	s.Overhead = 101 * PageSize
+	for range 100 {
+		if _, err := New(t.Context(), s); !errdefs.IsResourceExhausted(err) {
+			t.Fatalf("a guest beyond the budget was made: %v", err)
+		}
+	}
+	const spares = 8
+	time.Sleep(patience.For(200 * time.Millisecond)) // for those that are being made
+	if after := threads(t); after > before+spares {
+		t.Errorf("there are %d threads, and were %d", after, before)
+	}
+	if used := MemoryUsed(); used != 0 {
+		t.Errorf("%d bytes stay charged", used)
+	}
+	s.Overhead = 0
+	for range 2 * spares {
+		if got := runGuest(t, s); got.Ending != Exited || got.Refused != NotRefused {
+			t.Fatalf("ended with %+v", got)
+		}
+	}
+}
+
+func threads(t *testing.T) int {
+	t.Helper()
+	all, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(all)
 }
 
 func TestStackCountsAgainstTheBudget(t *testing.T) {

@@ -74,6 +74,8 @@ func (r *Result) err() error {
 		return fmt.Errorf("killed before it started: %w", errdefs.ErrAborted)
 	case r.Ending == NotStarted && r.Refused == RefusedByBudget:
 		return fmt.Errorf("instantiating the module: %s: raise max_memory in the runtime's configuration: %w", r.Message, errdefs.ErrResourceExhausted)
+	case r.Ending == NotStarted && r.Refused == RefusedByLimit:
+		return fmt.Errorf("instantiating the module: %s: %w", r.Message, errdefs.ErrResourceExhausted)
 	case r.Ending == NotStarted:
 		return fmt.Errorf("instantiating the module: %s: %w", r.Message, errdefs.ErrInvalidArgument)
 	default:

@@ -6,7 +6,9 @@
 // guest has not run on: as good a place as guest code itself.
 //
 // The unwinder finds the address. It is the one of C++ exceptions, and takes no
-// lock (libgcc 12 with glibc 2.35: _dl_find_object). It is used in a signal
+// lock (libgcc 12 with glibc 2.35: _dl_find_object) as long as nobody has registered
+// frames with it, which the engine would do for each module (interpose.c): where a
+// module's code begins, it knows no frame, and stops. It is used in a signal
 // handler, from which it goes on to the interrupted frames. Those may be in the
 // middle of something, such as a longjmp, for which it is told nothing useful: a
 // fault on its way is no fault of the engine's, and only an address in the code of

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // The guest's root: a detached mount, and what is mounted in it, in a mount
-// namespace that nothing else sees and that is gone with the thread.
+// namespace that nothing else sees and that is gone with the last thread in it.
 
 #include "internal.h"
 
@@ -201,9 +201,27 @@ static int attach(struct jail *j, int root, const int *fds)
 	return 0;
 }
 
+// join_root enters the root of another guest, with what that has mounted. Without
+// mounts, that guest is in the host's namespace, and so are we.
+static int join_root(struct jail *j)
+{
+	const struct jail_spec *spec = j->spec;
+	int ns = open(spec->mntns, O_RDONLY | O_CLOEXEC);
+	int root = open(spec->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (ns < 0 || root < 0)
+		return jail_fail(j, "open the container's root", spec->rootfs);
+	if (setns(ns, CLONE_NEWNS) != 0)
+		return jail_fail(j, "join the container's mount namespace", NULL);
+	if (fchdir(root) != 0 || chroot(".") != 0)
+		return jail_fail(j, "enter the container's root", NULL);
+	return 0;
+}
+
 int jail_enter_root(struct jail *j)
 {
 	const struct jail_spec *spec = j->spec;
+	if (spec->mntns != NULL)
+		return join_root(j);
 	int root = clone_root(j);
 	if (root < 0)
 		return -1;

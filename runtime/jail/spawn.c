@@ -69,9 +69,10 @@ struct jail *jail_take_spare(size_t stack_size)
 	return j;
 }
 
-void jail_offer_spare(struct jail *j)
+void jail_offer_spare(struct jail *j, bool taken)
 {
 	pthread_mutex_lock(&spawn_lock);
+	n_spares += taken; // else it was counted when it was made
 	j->next = spares;
 	spares = j;
 	pthread_mutex_unlock(&spawn_lock);
@@ -104,6 +105,7 @@ static void not_made(struct jail *j, int err)
 	if (j->ordered) {
 		errno = err;
 		jail_fail(j, "make a thread", NULL);
+		jail_uncharge_all(j);
 		jail_post(j, JAIL_EV_EXITED);
 		return;
 	}

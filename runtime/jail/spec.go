@@ -8,6 +8,7 @@ import "C"
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"unsafe"
@@ -51,6 +52,11 @@ type Spec struct {
 	Mounts         []Mount
 	Stdio          [3]File
 
+	// View is what another guest sees, for this one to see the same. Rootfs is then
+	// View.Root; Mounts, NetNS and the paths to hide have no effect, and the other
+	// guest's MemoryLimit is for both together. It stays open until New returns.
+	View *View
+
 	NetNS    string // path of the network namespace to join; empty: the daemon's
 	NewNetNS bool   // without NetNS: an empty one
 	NewIPC   bool   // an IPC namespace of its own
@@ -73,7 +79,7 @@ type Spec struct {
 	Masked   []string // absolute paths that look empty; those that do not exist are skipped
 	Readonly []string // absolute paths below which nothing can be changed, likewise
 
-	MemoryLimit   uint64 // bytes of linear memory; 0: 4 GiB, all that there can be
+	MemoryLimit   uint64 // bytes of linear memory; 0: 4 GiB for each guest, all that there can be
 	InitialMemory uint64 // bytes of it that the module starts with
 	Overhead      uint64 // bytes to charge to the budget beside linear memory and stack
 	StackSize     uint64 // bytes of native stack, at most
@@ -83,9 +89,6 @@ type Spec struct {
 // DefaultMaxFiles bounds a guest's open files, each of which takes the kernel some
 // 300 bytes that no limit of the guest counts.
 const DefaultMaxFiles = 16384
-
-// maxMemory is what 32-bit addresses reach.
-const maxMemory = 4 << 30
 
 // sockFilter is the size of a struct sock_filter, maxFilter the number of them in
 // a program (BPF_MAXINSNS).
@@ -123,6 +126,9 @@ func newOrder(s *Spec) (*order, error) {
 	c.entry, c.rootfs = o.optional(s.Entry), o.optional(s.Rootfs)
 	c.netns, c.hostname = o.optional(s.NetNS), o.optional(s.Hostname)
 	c.rootfs_readonly, c.rootfs_sealed = flag(s.RootfsReadonly), flag(s.RootfsSealed)
+	if s.View != nil {
+		c.mntns, c.netns = o.optional(s.View.path(viewMounts)), o.optional(s.View.path(viewNetwork))
+	}
 	c.new_netns = flag(s.NewNetNS)
 	c.new_ipc, c.new_uts = flag(s.NewIPC), flag(s.NewUTS)
 	for i, f := range s.Stdio {
@@ -137,7 +143,7 @@ func newOrder(s *Spec) (*order, error) {
 	c.cgroup, c.apparmor = o.optional(s.Cgroup), o.optional(s.AppArmor)
 	c.filter, c.n_filter = o.bytes(s.Seccomp), C.uint16_t(len(s.Seccomp)/sockFilter)
 	c.masked, c.readonly = o.list(s.Masked), o.list(s.Readonly)
-	c.memory_limit, c.initial_memory = C.uint64_t(orMax(s.MemoryLimit, maxMemory)), C.uint64_t(s.InitialMemory)
+	c.memory_limit, c.initial_memory = C.uint64_t(orMax(s.MemoryLimit, math.MaxUint64)), C.uint64_t(s.InitialMemory)
 	c.overhead, c.stack_size = C.uint64_t(s.Overhead), C.size_t(s.StackSize)
 	c.max_files = C.int(orMax(uint64(s.MaxFiles), DefaultMaxFiles))
 	return o, nil

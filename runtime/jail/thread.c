@@ -184,7 +184,7 @@ void *jail_thread_main(void *arg)
 	bool warm = warm_up(j) == 0;
 	if (!j->ordered) {
 		prctl(PR_SET_NAME, "wasm-spare", 0, 0, 0);
-		jail_offer_spare(j);
+		jail_offer_spare(j, false);
 		while (!j->ordered)
 			jail_futex_wait(&j->ordered, 0);
 	}
@@ -225,24 +225,40 @@ void jail_delete(struct jail *j)
 {
 	jail_wasm_delete(j);
 	munmap(j->region, region_size(j));
+	jail_leave_limit(j);
 	free(j);
 }
 
-struct jail *jail_create(uint64_t id, const struct jail_spec *spec)
+// charge is all that a guest is charged before it runs. It returns an error number.
+static int charge(struct jail *j, const struct jail_spec *spec, struct jail *beside)
+{
+	if (!jail_share_limit(j, spec->memory_limit, beside))
+		return ENOMEM;
+	return jail_charge(j, spec->overhead) ? 0 : EDQUOT;
+}
+
+// give_up is for a guest that cannot be charged; a spare thread is as it was.
+static struct jail *give_up(struct jail *j, bool spare, int err)
+{
+	jail_leave_limit(j);
+	j->refused = JAIL_REFUSED_NOTHING;
+	if (spare)
+		jail_offer_spare(j, true);
+	else
+		jail_free(j);
+	errno = err;
+	return NULL;
+}
+
+struct jail *jail_create(uint64_t id, const struct jail_spec *spec, struct jail *beside)
 {
 	struct jail *spare = spec->module != NULL ? jail_take_spare(stack_size(spec)) : NULL;
 	struct jail *j = spare != NULL ? spare : jail_new(stack_size(spec));
 	if (j == NULL)
 		return NULL;
-	if (!jail_charge(j, spec->overhead)) {
-		j->refused = JAIL_REFUSED_NOTHING; // to the guest that takes it
-		if (spare != NULL)
-			jail_offer_spare(spare);
-		else
-			jail_delete(j);
-		errno = EDQUOT;
-		return NULL;
-	}
+	int err = charge(j, spec, beside);
+	if (err != 0)
+		return give_up(j, spare != NULL, err);
 	j->id = id;
 	j->spec = spec;
 	j->ordered = 1;
@@ -263,6 +279,12 @@ int jail_start(struct jail *j)
 int jail_tid(const struct jail *j)
 {
 	return j->tid;
+}
+
+// The phase changes before the number can become another thread's.
+int jail_is_there(const struct jail *j)
+{
+	return j->phase == PHASE_CREATED || j->phase == PHASE_GUEST;
 }
 
 void jail_join(struct jail *j, struct jail_result *out)

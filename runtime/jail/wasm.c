@@ -65,13 +65,16 @@ static unsigned long long kib(uint64_t bytes)
 // WasmEdge would start the guest with no memory, and keep the reserved space.
 static bool prepay(struct jail *j)
 {
-	uint64_t need = j->spec->initial_memory, limit = j->spec->memory_limit;
-	if (need <= limit && jail_charge(j, need)) {
-		j->prepaid = need;
+	uint64_t need = j->spec->initial_memory, limit = jail_limit(j);
+	if (need <= limit && jail_prepay(j, need))
 		return true;
-	}
 	j->result.ending = JAIL_END_INIT;
-	if (need > limit)
+	if (need <= limit && j->refused == JAIL_REFUSED_LIMIT)
+		snprintf(j->result.message, sizeof(j->result.message),
+			"the module needs %llu KiB of memory to start, and its container has "
+			"%llu of the %llu KiB that it may have",
+			kib(need), kib(jail_limit_used(j)), kib(limit));
+	else if (need > limit)
 		snprintf(j->result.message, sizeof(j->result.message),
 			"the module needs %llu KiB of memory to start, its limit is %llu KiB",
 			kib(need), kib(limit));

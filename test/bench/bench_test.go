@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package bench measures over CRI what a pod costs with guests and with runc, in the
-// same run on the same daemon, and how long it takes to end a guest.
+// same run on the same daemon, what an exec does, and how long it takes to end a guest.
 package bench
 
 import (
@@ -28,7 +28,7 @@ var daemons = map[string]func(testing.TB) *daemon.Daemon{
 }
 
 func load(t testing.TB, d *daemon.Daemon) {
-	d.Import(t, images.Pause(), images.Native("hello"), images.Wasm("hello-c"), images.Wasm("spin"), images.Wasm("sleep"))
+	d.Import(t, images.Pause(), images.Native("hello"), images.Native("sleep"), images.Wasm("hello-c"), images.Wasm("spin"), images.Wasm("sleep"))
 	// The first of each makes what is there for all others.
 	for handler, image := range hello {
 		for _, network := range networks {

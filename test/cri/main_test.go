@@ -26,13 +26,22 @@ var shared = daemon.Shared(func(t testing.TB, d *daemon.Daemon) {
 		t.Fatal(err)
 	}
 	d.ImportImage(t, listenImage, img)
+	img, err = images.Several(t.Context(), map[string][]byte{"/elf": []byte("\x7fELF\x02\x01\x01")}, "sleep", "cat", "echo", "exit", "ls", "spin", "trap", "write")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.ImportImage(t, toolsImage, img)
 	// The first pod makes what stays for all others, such as the bridge.
 	p := wasmPod(t, d, own)
 	p.run(t, containerConfig("exit")).expectExit(t, 0, "Completed")
 	p.remove(t)
 }, daemon.WithBridge())
 
-const listenImage = "example.com/listen:latest"
+const (
+	listenImage = "example.com/listen:latest"
+	// toolsImage has several modules; its entrypoint sleeps.
+	toolsImage = "example.com/tools:latest"
+)
 
 // listen compiles a guest that accepts one connection.
 func listen(t testing.TB) []byte {

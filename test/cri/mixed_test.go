@@ -113,6 +113,18 @@ func TestSidecarDoesNotSeeTheNode(t *testing.T) {
 	first.stop(t, 0)
 }
 
+func TestSidecarSeesTheNodeWithHostPID(t *testing.T) {
+	d := linux(t)
+	config := podConfig(t, d, own)
+	config.Linux.SecurityContext.NamespaceOptions.Pid = criapi.NamespaceMode_NODE
+	p := runPod(t, d, config, daemon.Handler)
+	c := p.run(t, sidecarConfig(criapi.NamespaceMode_NODE))
+	if got, want := namespace(t, c.pid(t), "pid"), namespace(t, d.PID(), "pid"); got != want {
+		t.Errorf("the sidecar is in %s, and the node in %s", got, want)
+	}
+	c.stop(t, 0)
+}
+
 func TestSidecarOutlivesTheDaemon(t *testing.T) {
 	d := linux(t)
 	p := wasmPod(t, d, own)

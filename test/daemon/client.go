@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containerd/containerd/api/services/tasks/v1"
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 	"github.com/containerd/platforms"
@@ -24,15 +25,25 @@ import (
 	"github.com/containerd-wasm/containerd-wasm/test/patience"
 )
 
-// connect makes the clients, and waits until CRI, which starts last, answers.
-func (d *Daemon) connect(ctx context.Context) error {
+// Dial makes connections of the caller's own, who closes them: to containerd's
+// services, in namespace d.Name, and to CRI's.
+func (d *Daemon) Dial() (*containerd.Client, *grpc.ClientConn, error) {
 	client, err := containerd.New(d.Address, containerd.WithDefaultNamespace(d.Name))
 	if err != nil {
-		return fmt.Errorf("connecting to the daemon: %w", err)
+		return nil, nil, fmt.Errorf("connecting to the daemon: %w", err)
 	}
 	conn, err := grpc.NewClient("unix://"+d.Address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
-		return fmt.Errorf("connecting to CRI: %w", errors.Join(err, client.Close()))
+		return nil, nil, fmt.Errorf("connecting to CRI: %w", errors.Join(err, client.Close()))
+	}
+	return client, conn, nil
+}
+
+// connect makes the clients, and waits until CRI, which starts last, answers.
+func (d *Daemon) connect(ctx context.Context) error {
+	client, conn, err := d.Dial()
+	if err != nil {
+		return err
 	}
 	d.mu.Lock()
 	d.client, d.cri = client, conn
@@ -83,6 +94,19 @@ func (d *Daemon) CRIImages() criapi.ImageServiceClient {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return criapi.NewImageServiceClient(d.cri)
+}
+
+// Pids are the threads of a container of CRI: its own, and those of its execs.
+func (d *Daemon) Pids(ctx context.Context, id string) ([]uint32, error) {
+	r, err := d.Client().TaskService().ListPids(namespaces.WithNamespace(ctx, CRINamespace), &tasks.ListPidsRequest{ContainerID: id})
+	if err != nil {
+		return nil, err
+	}
+	var pids []uint32
+	for _, p := range r.GetProcesses() {
+		pids = append(pids, p.GetPid())
+	}
+	return pids, nil
 }
 
 // Import builds images and imports them into d.Name and for CRI.

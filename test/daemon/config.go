@@ -58,9 +58,11 @@ const bridgeNetwork = `{
       "dataDir": "%[2]s/ipam",
       "ranges": [[{"subnet": %[3]q}]]
     }
-  }]
+  }%[4]s]
 }
 `
+
+const portmap = `, {"type": "portmap", "capabilities": {"portMappings": true}}`
 
 // prepare makes the directories and the configuration.
 func (d *Daemon) prepare() error {
@@ -85,7 +87,11 @@ func (d *Daemon) prepare() error {
 		return err
 	}
 	d.Subnet = subnet
-	network := fmt.Sprintf(bridgeNetwork, d.Name, d.Dir, d.Subnet)
+	var more string
+	if d.options.portmap {
+		more = portmap
+	}
+	network := fmt.Sprintf(bridgeNetwork, d.Name, d.Dir, d.Subnet, more)
 	return os.WriteFile(filepath.Join(d.Dir, "cni/10-bridge.conflist"), []byte(network), 0o600)
 }
 

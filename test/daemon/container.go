@@ -32,6 +32,7 @@ type Job struct {
 	// Unread leaves the container's output in its FIFOs, where it blocks when
 	// they are full.
 	Unread bool
+	Client *containerd.Client // nil: the daemon's
 }
 
 // Container is a container with at most one task. Its methods may be called from
@@ -80,7 +81,11 @@ func NewID() string { return fmt.Sprintf("c%d", lastID.Add(1)) }
 func (d *Daemon) NewContainer(ctx context.Context, j Job) (*Container, error) {
 	// Whatever is removed is removed when a test's own context has ended.
 	ctx = namespaces.WithNamespace(context.WithoutCancel(ctx), d.Name)
-	image, err := d.Client().GetImage(ctx, j.Image)
+	client := j.Client
+	if client == nil {
+		client = d.Client()
+	}
+	image, err := client.GetImage(ctx, j.Image)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +94,7 @@ func (d *Daemon) NewContainer(ctx context.Context, j Job) (*Container, error) {
 	if j.TTY {
 		opts = append(opts, oci.WithTTY)
 	}
-	c, err := d.Client().NewContainer(ctx, id,
+	c, err := client.NewContainer(ctx, id,
 		containerd.WithImage(image),
 		containerd.WithSnapshotter(Snapshotter),
 		containerd.WithNewSnapshot(id, image),
@@ -129,7 +134,7 @@ func (c *Container) io() cio.Creator {
 		r, _ := io.Pipe()
 		stdin = io.MultiReader(stdin, r)
 	}
-	streams := []cio.Opt{cio.WithStreams(stdin, &c.Stdout, &c.Stderr), cio.WithFIFODir(c.Daemon.fifoDir())}
+	streams := []cio.Opt{cio.WithStreams(stdin, &c.Stdout, &c.Stderr), cio.WithFIFODir(c.Daemon.FIFODir())}
 	if c.job.TTY {
 		streams = append(streams, cio.WithTerminal)
 	}
@@ -138,7 +143,7 @@ func (c *Container) io() cio.Creator {
 
 // unread opens the task's output and leaves it there.
 func (c *Container) unread(id string) (cio.IO, error) {
-	set, err := cio.NewFIFOSetInDir(c.Daemon.fifoDir(), id, false)
+	set, err := cio.NewFIFOSetInDir(c.Daemon.FIFODir(), id, false)
 	if err != nil {
 		return nil, err
 	}

@@ -45,14 +45,14 @@ func (d *Daemon) CtrWithInput(t testing.TB, input string, args ...string) Output
 // RunArgs are the arguments of `ctr run` up to the image, for our runtime.
 func (d *Daemon) RunArgs(flags ...string) []string {
 	return append([]string{
-		"run", "--rm", "--runtime", Runtime, "--snapshotter", Snapshotter, "--fifo-dir", d.fifoDir(),
+		"run", "--rm", "--runtime", Runtime, "--snapshotter", Snapshotter, "--fifo-dir", d.FIFODir(),
 	}, flags...)
 }
 
-// Exec runs bin/containerd-wasm itself.
+// Exec runs the daemon's program itself.
 func (d *Daemon) Exec(t testing.TB, args ...string) Output {
 	t.Helper()
-	return output(t, exec.CommandContext(t.Context(), filepath.Join(d.bin, "containerd-wasm"), args...), d.environ())
+	return output(t, exec.CommandContext(t.Context(), d.options.program, args...), d.environ())
 }
 
 func output(t testing.TB, cmd *exec.Cmd, env []string) Output {

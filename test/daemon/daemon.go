@@ -68,10 +68,12 @@ type Daemon struct {
 }
 
 type options struct {
-	toml   string
-	bridge bool
-	tmpfs  bool
-	noCRI  bool
+	toml    string
+	program string
+	bridge  bool
+	portmap bool
+	tmpfs   bool
+	noCRI   bool
 }
 
 // Option changes the daemon.
@@ -81,8 +83,15 @@ type Option func(*options)
 // a plugin's table in them replaces that plugin's whole.
 func WithTOML(lines string) Option { return func(o *options) { o.toml += lines + "\n" } }
 
+// WithProgram runs another daemon than bin/containerd-wasm: the file at path.
+func WithProgram(path string) Option { return func(o *options) { o.program = path } }
+
 // WithBridge gives pods a network: a bridge with a subnet of its own.
 func WithBridge() Option { return func(o *options) { o.bridge = true } }
+
+// WithHostPorts is WithBridge, and ports of the host lead to pods that ask for them.
+// It leaves chains in the firewall, so it is for network namespaces of one's own.
+func WithHostPorts() Option { return func(o *options) { o.bridge, o.portmap = true, true } }
 
 // WithoutCRI does not wait for CRI, which a mistake in the configuration disables.
 func WithoutCRI() Option { return func(o *options) { o.noCRI = true } }
@@ -122,6 +131,7 @@ func New(ctx context.Context, opts ...Option) (_ *Daemon, retErr error) {
 	d := &Daemon{Name: name, Dir: filepath.Join(os.TempDir(), name), bin: bin}
 	d.Root, d.State = filepath.Join(d.Dir, "d/root"), filepath.Join(d.Dir, "d/state")
 	d.Address = filepath.Join(d.Dir, "c.sock")
+	d.options.program = filepath.Join(bin, "containerd-wasm")
 	for _, opt := range opts {
 		opt(&d.options)
 	}
@@ -179,7 +189,7 @@ func (d *Daemon) logSize() int64 {
 	return info.Size()
 }
 
-// fifoDir holds the FIFOs of containers' output while these are there.
-func (d *Daemon) fifoDir() string { return filepath.Join(d.Dir, "fifo") }
+// FIFODir holds the FIFOs of containers' output while these are there.
+func (d *Daemon) FIFODir() string { return filepath.Join(d.Dir, "fifo") }
 
 func (d *Daemon) logPath() string { return filepath.Join(d.Dir, "log") }

@@ -59,7 +59,7 @@ func (d *Daemon) spawn() (*process, error) {
 		return nil, err
 	}
 	defer log.Close()
-	cmd := exec.Command(filepath.Join(d.bin, "containerd-wasm"), "-c", d.configPath())
+	cmd := exec.Command(d.options.program, "-c", d.configPath())
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = d.environ()
 	// A process group of its own: ^C is for the tests, which stop it.

@@ -102,7 +102,7 @@ func (d *Daemon) machineResources() []string {
 // of the CNI library, which is in one place for all.
 func (d *Daemon) files() []string {
 	var out []string
-	for _, dir := range []string{d.State, filepath.Join(d.Dir, "ipam"), d.fifoDir(), filepath.Join(d.Dir, "tmp")} {
+	for _, dir := range []string{d.State, filepath.Join(d.Dir, "ipam"), d.FIFODir(), filepath.Join(d.Dir, "tmp")} {
 		_ = filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
 			// What has gone in the meantime is what is wanted.
 			if err == nil && filepath.Base(path) != "last_reserved_ip.0" {

@@ -6,9 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -56,6 +58,24 @@ func Image(ctx context.Context, spec Spec) (v1.Image, error) {
 	return New(spec.Platform, config, map[string][]byte{spec.Path: program})
 }
 
+// Several compiles guests and returns an image with all of them, as /NAME.wasm, and
+// the given files. The first is the entrypoint.
+func Several(ctx context.Context, files map[string][]byte, names ...string) (v1.Image, error) {
+	all := maps.Clone(files)
+	if all == nil {
+		all = make(map[string][]byte)
+	}
+	for _, name := range names {
+		spec := Wasm(name)
+		program, err := Compile(ctx, spec)
+		if err != nil {
+			return nil, err
+		}
+		all[spec.Path] = program
+	}
+	return New(Host(), v1.Config{Entrypoint: []string{Wasm(names[0]).Path}, WorkingDir: "/"}, all)
+}
+
 // Compile returns the spec's program, that of Programs if this is set.
 func Compile(ctx context.Context, spec Spec) ([]byte, error) {
 	if dir := os.Getenv(Programs); dir != "" {
@@ -101,7 +121,14 @@ func compiler(ctx context.Context, source string, to target, out string) *exec.C
 	case ext == ".c":
 		return exec.CommandContext(ctx, "cc", "-static", "-Os", "-s", "-o", out, source)
 	default:
-		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", out, "./"+source)
+		// A folder may be a module of its own. stealthrocket/net takes getaddrinfo for
+		// WasmEdge's.
+		pkg := "./" + source
+		args := []string{"build", "-trimpath", "-buildvcs=false", "-tags=getaddrinfo", "-ldflags=-s -w", "-o", out}
+		if ext == "" {
+			args, pkg = slices.Insert(args, 1, "-C", pkg), "."
+		}
+		cmd := exec.CommandContext(ctx, "go", append(args, pkg)...)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if to == wasm {
 			cmd.Env = append(cmd.Env, "GOOS=wasip1", "GOARCH=wasm")

@@ -22,9 +22,19 @@ import (
 // absolute path in the image. Equal arguments give an image of the same digest: all
 // times are zero, all owners root, and every file is executable.
 func New(platform v1.Platform, config v1.Config, files map[string][]byte) (v1.Image, error) {
-	layer, err := newLayer(files)
+	content, err := tarOf(files)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("packing a layer: %w", err)
+	}
+	return FromTar(platform, config, content)
+}
+
+// FromTar returns an image whose one layer is the tar archive content.
+func FromTar(platform v1.Platform, config v1.Config, content []byte) (v1.Image, error) {
+	open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }
+	layer, err := tarball.LayerFromOpener(open, tarball.WithMediaType(types.OCILayer))
+	if err != nil {
+		return nil, fmt.Errorf("packing a layer: %w", err)
 	}
 	img := mutate.MediaType(empty.Image, types.OCIManifestSchema1)
 	img = mutate.ConfigMediaType(img, types.OCIConfigJSON)
@@ -39,15 +49,6 @@ func New(platform v1.Platform, config v1.Config, files map[string][]byte) (v1.Im
 		return nil, fmt.Errorf("setting the image's config: %w", err)
 	}
 	return mutate.AppendLayers(img, layer)
-}
-
-func newLayer(files map[string][]byte) (v1.Layer, error) {
-	content, err := tarOf(files)
-	if err != nil {
-		return nil, fmt.Errorf("packing a layer: %w", err)
-	}
-	open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }
-	return tarball.LayerFromOpener(open, tarball.WithMediaType(types.OCILayer))
 }
 
 // tarOf returns a tar archive of the files and of the directories that they are in.

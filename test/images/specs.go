@@ -79,14 +79,15 @@ func Pause() Spec {
 	return s
 }
 
-// All returns every image that this package has the source of.
+// All returns every image that this package has the source of, but those that only
+// critest needs.
 func All() []Spec {
 	specs := []Spec{
 		Native("hello"), Native("sleep"), Pause(),
 		Wasm("hello-c").ForWASI(), Wasm("hello-go").ForWASI(),
 	}
 	for _, name := range []string{
-		"hello-c", "hello-go",
+		"hello-c", "hello-go", "web",
 		"cat", "echo", "env", "exit", "ls", "mem", "recurse", "sleep", "spin", "tick", "trap", "write",
 	} {
 		specs = append(specs, Wasm(name))
@@ -96,8 +97,8 @@ func All() []Spec {
 
 func wasmSource(name string) string {
 	switch name {
-	case "hello-go":
-		return "hello-go"
+	case "hello-go", "web":
+		return name
 	case "hello-c":
 		return "hello-c/main.c"
 	default:

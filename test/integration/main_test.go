@@ -23,6 +23,7 @@ var shared = daemon.Shared(func(t testing.TB, d *daemon.Daemon) {
 	for _, name := range guests {
 		d.Import(t, images.Wasm(name))
 	}
+	importTools(t, d)
 	// What the first guest of a daemon, and the first shim, make for good is no leak.
 	for _, snapshotter := range []string{daemon.Snapshotter, "overlayfs"} {
 		args := append(d.RunArgs("--snapshotter", snapshotter), images.Wasm("exit").Ref, newID())

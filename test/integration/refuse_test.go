@@ -146,7 +146,6 @@ func TestRequestsThatGuestsCannotHave(t *testing.T) {
 		"mount option":    {withMount(specs.Mount{Type: "bind", Source: "/tmp", Destination: "/data", Options: []string{"rbind", "odd"}}), `option "odd"`},
 		"mount target":    {withMount(specs.Mount{Type: "bind", Source: "/tmp", Destination: "/", Options: []string{"rbind"}}), "not an absolute path below /"},
 		"device":          {job{image: "exit", opts: []oci.SpecOpts{oci.WithLinuxDevice("/dev/null", "rwm")}}, `device "/dev/null"`},
-		"terminal":        {job{image: "exit", tty: true}, "a terminal"},
 		"user namespace":  {job{image: "exit", opts: []oci.SpecOpts{oci.WithUserNamespace([]specs.LinuxIDMapping{{HostID: 1000, Size: 1}}, []specs.LinuxIDMapping{{HostID: 1000, Size: 1}})}}, "a user namespace"},
 		"network":         {job{image: "exit", opts: []oci.SpecOpts{oci.WithLinuxNamespace(specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: "/does/not/exist"})}}, `"/does/not/exist"`},
 		"argument":        {job{image: "exit", args: []string{"a\x00b"}}, "NUL byte"},

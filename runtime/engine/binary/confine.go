@@ -28,7 +28,7 @@ const (
 	maxTableGrowth = 1 << 16
 )
 
-// Confine returns the module changed in three ways:
+// Confine returns the module changed in four ways:
 //
 // It has no custom section any more. They do nothing for a guest, native code
 // that an image brings is in one, and the loader would keep a copy of each.
@@ -40,9 +40,16 @@ const (
 // 65,536 entries more than it starts with, and at most a million. More than 16
 // tables, or one that starts larger, is an error.
 //
+// Its imports of socket functions have names for which WasmEdge compares signatures
+// (renameSockets).
+//
 // Errors are phrases without a subject.
 func Confine(module []byte) ([]byte, error) {
 	start, hasStart, hasExports, err := findStart(module)
+	if err != nil {
+		return nil, err
+	}
+	types, err := find(module, SectionType)
 	if err != nil {
 		return nil, err
 	}
@@ -52,6 +59,12 @@ func Confine(module []byte) ([]byte, error) {
 			return nil, err
 		}
 		switch {
+		case s.ID == SectionImport:
+			content, err := renameSockets(s.Content, types.Content)
+			if err != nil {
+				return nil, err
+			}
+			out = appendSection(out, SectionImport, content)
 		case s.ID == sectionTable:
 			content, err := boundTables(s.Content)
 			if err != nil {

@@ -41,6 +41,14 @@ func disassemble(t *testing.T, module []byte) string {
 	return string(out)
 }
 
+// sockets imports a function with so many parameters, and two others.
+func sockets(name string, params int) string {
+	const from = `(import "wasi_snapshot_preview1" `
+	return "(module (type (func)) " + from + `"random_get" (func (param i32 i32) (result i32)))` +
+		from + `"sock_bind" (func (param i32 i32 i32) (result i32)))` +
+		from + `"` + name + `" (func (param` + strings.Repeat(" i32", params) + `) (result i32))))`
+}
+
 func TestConfine(t *testing.T) {
 	for _, tc := range []struct{ desc, in, want, gone string }{
 		{"a start function and other exports", `(module (func $s) (func (export "_start")) (start $s) (memory 1))`, `(export "containerd-wasm.start" (func 0))`, "(start"},
@@ -49,6 +57,15 @@ func TestConfine(t *testing.T) {
 		{"a table without a maximum", `(module (table 3 funcref))`, `(table (;0;) 3 65539 funcref)`, ""},
 		{"a large table without a maximum", `(module (table 999999 funcref))`, `(table (;0;) 999999 1000000 funcref)`, ""},
 		{"a low maximum", `(module (table 3 5 externref))`, `(table (;0;) 3 5 externref)`, ""},
+		{"sockets by earlier names", sockets("sock_getlocaladdr", 3), `"sock_bind_v2"`, `"sock_bind"`},
+		{"and their other names", sockets("sock_getlocaladdr", 3), `"sock_getlocaladdr_v2"`, `"random_get_v2"`},
+		{"sockets of the first version", sockets("sock_getlocaladdr", 4), `"sock_bind"`, "_v2"},
+		{"Go's own", sockets("sock_accept", 3), `"sock_accept_v2"`, `"sock_bind_v2"`},
+		{"Rust's own", sockets("sock_accept", 2), `"sock_accept"`, "_v2"},
+		{"no socket function's parameters", sockets("sock_accept", 0), `"sock_accept_v2"`, `"sock_bind_v2"`},
+		{"nor its types", strings.ReplaceAll(sockets("sock_listen", 2), "i32", "i64"), `"sock_listen_v2"`, `"sock_listen" `},
+		{"nor its result", strings.ReplaceAll(sockets("sock_listen", 2), "(result i32)", ""), `"sock_listen_v2"`, `"sock_listen" `},
+		{"another host's sockets", strings.ReplaceAll(sockets("sock_getlocaladdr", 3), "wasi_", "other_"), `"sock_bind"`, "_v2"},
 		{"a high maximum", `(module (table 3 4000000000 funcref))`, `(table (;0;) 3 1000000 funcref)`, ""},
 	} {
 		out, err := Confine(assemble(t, tc.in))

@@ -79,6 +79,15 @@ func readImport(r *reader) (imp Import, err error) {
 	return imp, err
 }
 
+// appendImport adds a function's import to the entries of an import section.
+func appendImport(b []byte, imp Import) []byte {
+	for _, s := range []string{imp.Module, imp.Name} {
+		b = append(stdbinary.AppendUvarint(b, uint64(len(s))), s...)
+	}
+	b = append(b, byte(imp.Kind))
+	return stdbinary.AppendUvarint(b, uint64(imp.Type))
+}
+
 // Probe builds a module that has module's types and imports one function, and
 // nothing else. It can be instantiated exactly if the host provides that
 // function with that signature.
@@ -87,13 +96,7 @@ func Probe(module []byte, imp Import) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	entry := []byte{1}
-	for _, s := range []string{imp.Module, imp.Name} {
-		entry = append(stdbinary.AppendUvarint(entry, uint64(len(s))), s...)
-	}
-	entry = append(entry, byte(imp.Kind))
-	entry = stdbinary.AppendUvarint(entry, uint64(imp.Type))
-
+	entry := appendImport([]byte{1}, imp)
 	probe := append(append([]byte{}, magic...), moduleVersion...)
 	probe = append(probe, types.Raw...)
 	probe = append(probe, SectionImport)

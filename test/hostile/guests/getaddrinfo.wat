@@ -1,5 +1,5 @@
 ;; SPDX-License-Identifier: Apache-2.0
-;; Looks up a name, with addresses in its arguments that are not in its memory. There is no resolver: error 58.
+;; Looks up a name, with addresses in its arguments that are not in its memory: error 21.
 ;;
 ;; exit: 0
 (module
@@ -9,5 +9,5 @@
   (func (export "_start")
     (if (i32.ne (call $lookup (i32.const -1) (i32.const -1) (i32.const -1) (i32.const -1)
                   (i32.const -1) (i32.const -1) (i32.const -1) (i32.const -1))
-          (i32.const 58))
+          (i32.const 21))
       (then (unreachable)))))

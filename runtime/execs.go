@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
+)
+
+// execs are those of one task. The zero value has none.
+type execs struct {
+	making sync.WaitGroup
+
+	mu    sync.Mutex
+	ended bool             // there will be no more
+	all   map[string]*exec // nil: being made
+	cpu   time.Duration    // of those that were deleted
+}
+
+// reserve keeps a second exec of the same id out while the first is made; add
+// or forget follows, and then made.
+//
+// Errors: AlreadyExists; FailedPrecondition: the task has ended.
+func (e *execs) reserve(id string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, ok := e.all[id]; ok {
+		return fmt.Errorf("there is one of that id: %w", errdefs.ErrAlreadyExists)
+	}
+	if e.ended {
+		return fmt.Errorf("the task has ended: %w", errdefs.ErrFailedPrecondition)
+	}
+	if e.all == nil {
+		e.all = make(map[string]*exec)
+	}
+	e.all[id] = nil
+	e.making.Add(1)
+	return nil
+}
+
+func (e *execs) add(x *exec) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.all[x.id] = x
+}
+
+func (e *execs) forget(id string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.all, id)
+}
+
+// get returns nil for one that is not there, or not made yet.
+func (e *execs) get(id string) *exec {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.all[id]
+}
+
+// remove forgets one that is over, but for its CPU time. It says whether it was
+// there.
+func (e *execs) remove(x *exec) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.all[x.id] != x {
+		return false
+	}
+	delete(e.all, x.id)
+	e.cpu += x.guest.CPUTime()
+	return true
+}
+
+func (e *execs) list() []*exec {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.DeleteFunc(slices.Collect(maps.Values(e.all)), func(x *exec) bool { return x == nil })
+}
+
+// usage is what all took and take.
+func (e *execs) usage() usage {
+	e.mu.Lock()
+	u := usage{cpu: e.cpu}
+	e.mu.Unlock()
+	for _, x := range e.list() {
+		u.add(x.usage())
+	}
+	return u
+}
+
+// end is for when the task's own guest is gone, which is the end of all of them.
+// They are over when it returns, and their exits published.
+func (e *execs) end() {
+	e.mu.Lock()
+	e.ended = true
+	e.mu.Unlock()
+	e.making.Wait()
+	all := e.list()
+	for _, x := range all {
+		_ = x.Kill(context.Background(), uint32(unix.SIGKILL), false) // NotFound: it has ended
+	}
+	for _, x := range all {
+		<-x.done
+	}
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/containerd/containerd/api/services/tasks/v1"
+	"github.com/containerd/typeurl/v2"
+	"golang.org/x/sys/unix"
+
+	"github.com/containerd-wasm/containerd-wasm/test/daemon"
+)
+
+// An exec does not end before its client could open its output.
+func TestExecWithALateReader(t *testing.T) {
+	b := sleeper(t, shared(t))
+	path := filepath.Join(t.TempDir(), "out")
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	read := make(chan string, 1)
+	go func() {
+		time.Sleep(200 * time.Millisecond)
+		f, err := os.Open(path)
+		if err != nil {
+			read <- err.Error()
+			return
+		}
+		defer f.Close()
+		text, err := io.ReadAll(f)
+		if err != nil {
+			read <- err.Error()
+		}
+		read <- string(text)
+	}()
+	spec, err := typeurl.MarshalAnyToProto(command("/sleep.wasm", "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	service, id := b.Daemon.Client().TaskService(), newID()
+	if _, err := service.Exec(b.Ctx, &tasks.ExecProcessRequest{ContainerID: b.ID(), ExecID: id, Stdout: path, Spec: spec}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := service.Start(b.Ctx, &tasks.StartRequest{ContainerID: b.ID(), ExecID: id}); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case text := <-read:
+		if text != "sleeping\n" {
+			t.Errorf("it read %q", text)
+		}
+	case <-time.After(daemon.Patience):
+		t.Error("it waits for an output that is lost")
+	}
+}
