@@ -4,13 +4,13 @@
 // back soon, and how it makes the interrupted system call fail: the one place
 // where processors differ.
 //
-//                       x86-64                          arm64
-//   CAN_REPLACE_RETURN  the host call's return address  no: it may be in a register,
-//                       is on the stack (return.c)      or signed
-//   CAN_STEP            else the trap flag: SIGTRAP     no: user space cannot set
-//                       after each instruction          such a flag
-//   JAIL_RESENDS        no                              the sender sends again, until
-//                                                       a signal finds guest code
+//                  x86-64                          arm64
+//   return.c       replaces the host call's        the same, in its frame record, if the
+//                  return address, on the stack    call has one yet; it may be signed
+//   CAN_STEP       else the trap flag: SIGTRAP     no: user space cannot set such a flag
+//                  after each instruction
+//   JAIL_RESENDS   no                              else the sender sends again, until a
+//                                                  signal finds guest code
 #pragma once
 
 #include <stdbool.h>
@@ -19,7 +19,6 @@
 
 #if defined(__x86_64__)
 #define CAN_STEP 1
-#define CAN_REPLACE_RETURN 1 // with return_amd64.S
 #define TRAP_FLAG 0x100
 static inline uintptr_t context_pc(const ucontext_t *u)
 {
@@ -42,7 +41,6 @@ static inline void context_fail_call(ucontext_t *u, int err)
 }
 #elif defined(__aarch64__)
 #define CAN_STEP 0
-#define CAN_REPLACE_RETURN 0
 static inline uintptr_t context_pc(const ucontext_t *u)
 {
 	return (uintptr_t)u->uc_mcontext.pc;

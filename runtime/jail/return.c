@@ -19,15 +19,73 @@
 
 #include <unwind.h>
 
-#if CAN_REPLACE_RETURN
-
-extern char jail_return[]; // return_amd64.S
+extern char jail_return[]; // return_amd64.S, return_arm64.S
 
 struct search {
 	const struct jail *j;
 	uintptr_t *slot; // of the return address into guest code
-	bool done;       // it is ours already
+	uintptr_t ours;  // as it is to be there
+	uintptr_t return_to;
+	uintptr_t pointer; // frame pointer of the frame that was visited last
+	bool done;         // it is ours already
 };
+
+static bool is_on_stack(const struct jail *j, const uintptr_t *slot)
+{
+	const char *at = (const char *)slot;
+	return at >= j->low && at < j->stack + j->stack_size;
+}
+
+#if defined(__x86_64__)
+
+// find_slot: frame is the guest's. That of what it called ends where its own has come
+// to, below the return address.
+static bool find_slot(struct search *s, struct _Unwind_Context *frame, uintptr_t pc)
+{
+	// NOLINTNEXTLINE(performance-no-int-to-ptr)
+	s->slot = (uintptr_t *)_Unwind_GetCFA(frame) - 1;
+	s->ours = (uintptr_t)jail_return;
+	return is_on_stack(s->j, s->slot) && *s->slot == pc;
+}
+
+static uintptr_t frame_pointer(struct _Unwind_Context *frame)
+{
+	(void)frame;
+	return 0;
+}
+
+#elif defined(__aarch64__)
+
+// sign is pacia1716: how a function may keep its return address, with the stack pointer
+// that it had at first. It changes nothing on processors that cannot.
+static uintptr_t sign(uintptr_t address, uintptr_t modifier)
+{
+	register uintptr_t x17 __asm__("x17") = address;
+	register uintptr_t x16 __asm__("x16") = modifier;
+	__asm__("hint #8" : "+r"(x17) : "r"(x16));
+	return x17;
+}
+
+// find_slot: what the guest called has a frame record, of its caller's frame pointer and
+// its return address (AAPCS64), if it has come so far. frame is the guest's.
+static bool find_slot(struct search *s, struct _Unwind_Context *frame, uintptr_t pc)
+{
+	uintptr_t stack = _Unwind_GetCFA(frame);
+	// NOLINTNEXTLINE(performance-no-int-to-ptr)
+	s->slot = (uintptr_t *)s->pointer + 1;
+	if (s->pointer % 16 != 0 || !is_on_stack(s->j, s->slot))
+		return false;
+	bool is_signed = *s->slot != pc;
+	s->ours = is_signed ? sign((uintptr_t)jail_return, stack) : (uintptr_t)jail_return;
+	return !is_signed || *s->slot == sign(pc, stack);
+}
+
+static uintptr_t frame_pointer(struct _Unwind_Context *frame)
+{
+	return _Unwind_GetGR(frame, 29);
+}
+
+#endif
 
 static _Unwind_Reason_Code visit(struct _Unwind_Context *frame, void *arg)
 {
@@ -38,13 +96,14 @@ static _Unwind_Reason_Code visit(struct _Unwind_Context *frame, void *arg)
 		s->done = true;
 		return _URC_END_OF_STACK;
 	}
-	if (!jail_is_module_code(pc))
+	if (!jail_is_module_code(pc)) {
+		s->pointer = frame_pointer(frame);
 		return _URC_NO_REASON;
-	// NOLINTNEXTLINE(performance-no-int-to-ptr): the frame of what it called ends here.
-	uintptr_t *slot = (uintptr_t *)_Unwind_GetCFA(frame) - 1;
-	const char *at = (const char *)slot, *top = s->j->stack + s->j->stack_size;
-	if (!interrupted && at >= s->j->low && at < top && *slot == pc)
-		s->slot = slot;
+	}
+	if (interrupted || !find_slot(s, frame, pc))
+		s->slot = NULL;
+	else
+		s->return_to = pc;
 	return _URC_END_OF_STACK;
 }
 
@@ -60,8 +119,8 @@ bool jail_replace_return(struct jail *j)
 	}
 	j->unwinding = NULL;
 	if (s.slot != NULL) {
-		j->return_to = *s.slot;
-		*s.slot = (uintptr_t)jail_return;
+		j->return_to = s.return_to;
+		*s.slot = s.ours;
 		s.done = true;
 	}
 	return s.done;
@@ -76,13 +135,3 @@ uintptr_t jail_returned(void)
 	jail_stop_here(j);
 	return to;
 }
-
-#else
-
-bool jail_replace_return(struct jail *j)
-{
-	(void)j;
-	return false;
-}
-
-#endif
