@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"syscall"
@@ -114,6 +115,12 @@ func TestTerminalSize(t *testing.T) {
 	}
 	check(e.Pid(), 100, 50)
 	check(b.Task.Pid(), 132, 43)
+	daemon.Eventually(t, "output of the exec", func() error {
+		if got := e.stdout.String(); got == "" {
+			return errors.New("none")
+		}
+		return nil
+	})
 	if err := e.Kill(b.Ctx, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
