@@ -38,12 +38,15 @@ BINARIES   = bin/containerd-wasm bin/ctr bin/containerd-shim-runc-v2 bin/crictl
 export TAGS RACE_PKGS SKIP_PKGS TESTFLAGS FUZZTIME FUZZ
 # What `make test-vm` takes; see scripts/test-vm.sh.
 export VM_PKGS VM_RUN VM_FLAGS VM_TIMEOUT VM_MEMORY VM_CPUS
+# What `make soak` takes; see test/soak/doc.go. RACE= leaves out the race detector.
+export SOAK_CLIENTS SOAK_SEED
+RACE      ?= 1
 BENCH     ?= .
 BENCHTIME ?= 1s
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build images test test-vm check demo bench fuzz install clean FORCE
+.PHONY: help deps build images test test-vm soak sanitize check demo bench fuzz install clean FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +81,12 @@ test: deps build ## run all tests that need no cluster
 test-vm: deps build ## run the tests for root in a VM: Debian 13's kernel, cgroup v2
 	scripts/deps.sh vm
 	scripts/test-vm.sh
+
+soak: deps build ## do everything to one daemon for SOAK (10m), as root; then look for leaks
+	SOAK=$(or $(SOAK),10m) go test $(if $(RACE),-race) -tags '$(TAGS)' -v -count 1 -timeout 0 $(TESTFLAGS) ./test/soak -args -test.root
+
+sanitize: deps ## test what is C with the sanitizers of addresses and of undefined behaviour
+	scripts/sanitize.sh
 
 check: deps ## format, tidy and lint; fails if that changes a file
 	scripts/check.sh

@@ -3,6 +3,7 @@
 package soak
 
 import (
+	"context"
 	"errors"
 	"math/rand/v2"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	criapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/containerd-wasm/containerd-wasm/test/daemon"
 	"github.com/containerd-wasm/containerd-wasm/test/images"
@@ -66,6 +68,8 @@ func TestSoak(t *testing.T) {
 	defer watcher.Close()
 	defer conn.Close()
 
+	go drainEvents(t.Context(), conn)
+
 	tally := newTally(t)
 	clients := makeClients(t, d, p, tally)
 	warmUp(t, clients, p)
@@ -85,6 +89,15 @@ func TestSoak(t *testing.T) {
 	}
 	checkRaces(t, d)
 	t.Logf("summary\n%s", summary(tally, before, after))
+}
+
+// drainEvents takes CRI's events, as kubelet does. Else the daemon keeps the last
+// thousand.
+func drainEvents(ctx context.Context, conn *grpc.ClientConn) {
+	events, err := criapi.NewRuntimeServiceClient(conn).GetContainerEvents(ctx, &criapi.GetEventsRequest{})
+	for err == nil {
+		_, err = events.Recv()
+	}
 }
 
 func importAll(t *testing.T, d *daemon.Daemon) {
