@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Runs the tests of the package with C in it, and with guests, under AddressSanitizer
-# and UndefinedBehaviorSanitizer, as root. A finding ends the tests. From the
-# environment, all optional:
+# and UndefinedBehaviorSanitizer, as root. A finding ends the tests; one on a guest's
+# thread without a word, as its text goes to that guest's stderr. From the environment,
+# all optional:
 #   TAGS       build tags
 #   TESTFLAGS  more arguments for go test, such as -run
 #
