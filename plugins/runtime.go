@@ -4,9 +4,11 @@ package plugins
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/containerd/containerd/v2/core/events"
 	"github.com/containerd/containerd/v2/plugins"
+	"github.com/containerd/errdefs"
 	"github.com/containerd/plugin"
 	"github.com/containerd/plugin/registry"
 
@@ -25,6 +27,8 @@ type RuntimeConfig struct {
 	// MaxGuests is how many guests and pods there may be; 0 means as many as
 	// vm.max_map_count has room for.
 	MaxGuests int `toml:"max_guests"`
+	// LinuxRuntime is the runtime of Linux containers in WebAssembly pods.
+	LinuxRuntime string `toml:"linux_runtime"`
 }
 
 func init() {
@@ -32,7 +36,7 @@ func init() {
 		Type:     WasmPlugin,
 		ID:       RuntimeID,
 		Requires: []plugin.Type{plugins.EventPlugin},
-		Config:   &RuntimeConfig{StackSize: "8MiB"},
+		Config:   &RuntimeConfig{StackSize: "8MiB", LinuxRuntime: "io.containerd.runc.v2"},
 		InitFn:   initRuntime,
 	})
 }
@@ -59,7 +63,7 @@ func initRuntime(ic *plugin.InitContext) (any, error) {
 
 // parse returns InvalidArgument, naming the key.
 func (c *RuntimeConfig) parse(state string) (runtime.Config, error) {
-	config := runtime.Config{State: state, MaxGuests: c.MaxGuests}
+	config := runtime.Config{State: state, MaxGuests: c.MaxGuests, LinuxRuntime: c.LinuxRuntime}
 	stackSize, err := parseSize("stack_size", c.StackSize)
 	if err != nil {
 		return config, err
@@ -71,6 +75,9 @@ func (c *RuntimeConfig) parse(state string) (runtime.Config, error) {
 			return config, err
 		}
 		config.MaxMemory = uint64(maxMemory)
+	}
+	if c.LinuxRuntime == "" || c.LinuxRuntime == runtime.Name {
+		return config, fmt.Errorf("linux_runtime %q is not the name of a runtime for Linux containers, such as \"io.containerd.runc.v2\": %w", c.LinuxRuntime, errdefs.ErrInvalidArgument)
 	}
 	return config, nil
 }

@@ -24,6 +24,15 @@ func (m *Manager) newTask(ctx context.Context, k key, opts runtime.CreateOpts) (
 	if err != nil {
 		return nil, err
 	}
+	root, err := openRootfs(filepath.Join(m.config.State, k.namespace, k.id), spec.Root, opts.Rootfs)
+	if err != nil {
+		return nil, err
+	}
+	// The guest has a mount of its own by the time this one goes away.
+	defer root.release(ctx)
+	if opts.SandboxID != "" && startsLinuxProgram(spec, root) {
+		return nil, errLinuxProgram
+	}
 	js := &jail.Spec{StackSize: m.config.StackSize}
 	if err := isolation(js, spec); err != nil {
 		return nil, err
@@ -31,12 +40,6 @@ func (m *Manager) newTask(ctx context.Context, k key, opts runtime.CreateOpts) (
 	if js.Mounts, err = guestMounts(spec.Mounts); err != nil {
 		return nil, err
 	}
-	root, err := openRootfs(filepath.Join(m.config.State, k.namespace, k.id), spec.Root, opts.Rootfs)
-	if err != nil {
-		return nil, err
-	}
-	// The guest has a mount of its own by the time this one goes away.
-	defer root.release(ctx)
 	js.Rootfs, js.RootfsReadonly, js.RootfsSealed = root.path, spec.Root.Readonly || root.readonly, root.readonly
 	module, err := m.loadEntrypoint(ctx, js, spec, root)
 	if err != nil {

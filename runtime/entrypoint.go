@@ -45,7 +45,8 @@ const maxCandidates = 1001
 
 // openEntrypoint looks for args[0] as a shell would: a path, relative to the
 // working directory if it is not absolute, or a name in the directories of
-// PATH.
+// PATH; each with ".wasm" added where there is no such file. It need not be
+// executable.
 func openEntrypoint(js *jail.Spec, p *specs.Process) (*os.File, error) {
 	name := p.Args[0]
 	var candidates []string
@@ -64,9 +65,11 @@ func openEntrypoint(js *jail.Spec, p *specs.Process) (*os.File, error) {
 		}
 	}
 	for _, c := range candidates {
-		f, err := openInGuest(js, c)
-		if err == nil || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) {
-			return f, err
+		for _, file := range []string{c, c + ".wasm"} {
+			f, err := openInGuest(js, file)
+			if err == nil || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) {
+				return f, err
+			}
 		}
 	}
 	return nil, fmt.Errorf("entrypoint %q: no such file in the container; %s: %w", name, describeModules(js), errdefs.ErrNotFound)
@@ -165,7 +168,5 @@ func isModule(root *os.Root, name string) bool {
 		return false
 	}
 	defer f.Close()
-	magic := make([]byte, 4)
-	_, err = f.ReadAt(magic, 0)
-	return err == nil && string(magic) == "\x00asm"
+	return isModuleFile(f)
 }

@@ -24,13 +24,14 @@ func container(t testing.TB) *jail.Spec {
 	t.Helper()
 	root, volume, outside := t.TempDir(), t.TempDir(), t.TempDir()
 	files := map[string]string{
-		root + "/app.wasm":          wasm + "root",
-		root + "/usr/bin/tool":      wasm + "tool",
-		root + "/work/local.wasm":   wasm + "local",
-		root + "/etc/text":          "text",
-		volume + "/volume.wasm":     wasm + "volume",
-		outside + "/outside.wasm":   wasm + "outside",
-		root + outside + "/in.wasm": wasm + "inside",
+		root + "/app.wasm":           wasm + "root",
+		root + "/usr/bin/tool":       wasm + "tool",
+		root + "/usr/bin/other.wasm": wasm + "other",
+		root + "/work/local.wasm":    wasm + "local",
+		root + "/etc/text":           "text",
+		volume + "/volume.wasm":      wasm + "volume",
+		outside + "/outside.wasm":    wasm + "outside",
+		root + outside + "/in.wasm":  wasm + "inside",
 	}
 	for name, content := range files {
 		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
@@ -78,6 +79,10 @@ func TestOpenEntrypoint(t *testing.T) {
 		"/vol/../app.wasm":     "root",
 		"/volume.wasm":         "",
 		"/nothing":             "",
+		"/app":                 "root",
+		"./local":              "local",
+		"other":                "other",
+		"/vol/volume":          "volume",
 		"/app.wasm/below":      "",
 		"nothing/at/all":       "",
 		strings.Repeat("x", 9): "",

@@ -41,6 +41,8 @@ type Config struct {
 	// MaxGuests is how many guests and pods there may be. 0: as many as
 	// vm.max_map_count has room for.
 	MaxGuests int
+	// LinuxRuntime is the runtime of Linux containers in pods of ours.
+	LinuxRuntime string
 }
 
 // Manager makes and holds the tasks of runtime Name, of all namespaces.

@@ -4,6 +4,7 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/containerd/containerd/v2/core/runtime"
@@ -11,7 +12,8 @@ import (
 )
 
 // Merge returns a task manager that makes the tasks of runtime Name with wasm
-// and all others with upstream, and finds both.
+// and all others with upstream, also Linux containers in pods of ours (linux.go),
+// and finds both.
 func Merge(upstream runtime.PlatformRuntime, wasm *Manager) runtime.PlatformRuntime {
 	return withPluginInfo(upstream, &mergedRuntime{upstream, wasm})
 }
@@ -63,10 +65,17 @@ type mergedRuntime struct {
 func (m *mergedRuntime) ID() string { return m.upstream.ID() }
 
 func (m *mergedRuntime) Create(ctx context.Context, id string, opts runtime.CreateOpts) (runtime.Task, error) {
-	if opts.Runtime == Name {
-		return m.wasm.Create(ctx, id, opts)
+	if opts.Runtime != Name {
+		if err := checkPlace(ctx, opts); err != nil {
+			return nil, fmt.Errorf("creating task %q: %w", id, err)
+		}
+		return m.upstream.Create(ctx, id, opts)
 	}
-	return m.upstream.Create(ctx, id, opts)
+	t, err := m.wasm.Create(ctx, id, opts)
+	if errors.Is(err, errLinuxProgram) {
+		return m.createLinux(ctx, id, opts)
+	}
+	return t, err
 }
 
 func (m *mergedRuntime) Get(ctx context.Context, id string) (runtime.Task, error) {

@@ -159,7 +159,7 @@ func runOne(t *testing.T, module []byte, r rules, change func(*job)) error {
 
 func TestProcessorTimeIsLimited(t *testing.T) {
 	err := runOne(t, tiny(t), newRules([]Option{WithImport("test", "spin")}), func(j *job) { j.CPUSeconds = 1 })
-	if !errdefs.IsResourceExhausted(err) || !strings.Contains(err.Error(), "took more processor time to compile (1s) than compile_timeout (1m0s) allows") {
+	if !errdefs.IsResourceExhausted(err) || !strings.Contains(err.Error(), "took more processor time to compile (1s) than compile_timeout (") {
 		t.Error(err)
 	}
 }

@@ -83,7 +83,7 @@ func measure(t *testing.T, cfg Config, path string) {
 			t.Errorf("%s: %d bytes, estimated %d", what, measured, estimated)
 		}
 	}
-	compare("module", got.Module, int64(info.ModuleBytes()), 1<<20) // and buffers of this process
+	compare("module", got.Module, int64(info.ModuleBytes()), 2<<20) // and buffers of this process
 	compare("instance", got.Instance, int64(info.InstanceBytes()), 1<<18)
 }
 

@@ -102,7 +102,6 @@ func TestStartErrorNamesTheCause(t *testing.T) {
 	}{
 		"no module":  {"/main.wasm", "hello world", "not a WebAssembly module"},
 		"component":  {"/main.wasm", "\x00asm\x0d\x00\x01\x00", "WebAssembly component"},
-		"ELF":        {"/main.wasm", "\x7fELF\x02\x01\x01", "ELF file"},
 		"entrypoint": {"/other.wasm", "\x00asm\x01\x00\x00\x00", `"/main.wasm": no such file in the container; modules in it: /other.wasm`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -82,11 +82,17 @@ func podPID(t *testing.T, p *pod) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var info struct{ Pid int }
-	if err := json.Unmarshal([]byte(r.GetInfo()["info"]), &info); err != nil {
-		t.Fatal(err)
+	return infoPID(t, r.GetInfo())
+}
+
+// infoPID is the pid in the verbose status of a pod or a container.
+func infoPID(t testing.TB, info map[string]string) int {
+	t.Helper()
+	var parsed struct{ Pid int }
+	if err := json.Unmarshal([]byte(info["info"]), &parsed); err != nil || parsed.Pid == 0 {
+		t.Fatalf("no pid in %v: %v", info, err)
 	}
-	return info.Pid
+	return parsed.Pid
 }
 
 // inNetNS runs a command in a network namespace; /proc/sys/net shows that of the
