@@ -25,5 +25,8 @@ ASAN_OPTIONS+=:use_sigaltstack=0:detect_stack_use_after_return=0:detect_leaks=0
 export CGO_CFLAGS="-g -O1 -fno-omit-frame-pointer -fsanitize=undefined -fno-sanitize-recover=undefined"
 export CGO_LDFLAGS=-fsanitize=undefined
 
+# Freed memory is kept, so that its use shows: what the process has means nothing.
+readonly skipped=TestKillLosesNoMemory
+
 read -ra flags <<<"${TESTFLAGS-}"
-go test -asan -tags "${TAGS-}" -count 1 -timeout 20m "${as_root[@]}" "${flags[@]}" ./runtime/jail -args -test.root
+go test -asan -tags "${TAGS-}" -count 1 -timeout 20m -skip "$skipped" "${as_root[@]}" "${flags[@]}" ./runtime/jail -args -test.root

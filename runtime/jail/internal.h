@@ -67,6 +67,8 @@ struct jail {
 	// The address space that is reserved for linear memory (interpose.c).
 	char *linear, *linear_end;
 
+	struct jail_large *large; // what it may lose (interpose.c)
+
 	int events; // not yet taken; not 0: queued (event.c)
 	struct jail *next;
 };
@@ -119,6 +121,7 @@ void jail_uncharge_all(struct jail *j);
 
 // interpose.c
 const char *jail_interpose_init(void);
+void jail_delete_lost(struct jail *j); // once nothing of the guest's is in use
 
 // event.c
 void jail_post(struct jail *j, int events);

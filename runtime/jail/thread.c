@@ -141,6 +141,7 @@ static void run_guest(struct jail *j)
 	}
 	j->phase = PHASE_DONE;
 	jail_wasm_delete(w);
+	jail_delete_lost(j);
 }
 
 static void park(struct jail *j)
