@@ -7,6 +7,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -102,12 +103,21 @@ func drainEvents(ctx context.Context, conn *grpc.ClientConn) {
 
 func importAll(t *testing.T, d *daemon.Daemon) {
 	t.Helper()
+	refs := slices.Clone(traps)
 	for _, name := range []string{"echo", "exit", "hello-c", "mem", "sleep", "spin", "tick"} {
 		d.Import(t, images.Wasm(name))
+		refs = append(refs, images.Wasm(name).Ref)
 	}
 	importTraps(t, d)
 	for _, name := range hostile {
 		importSource(t, d, name, "../hostile/guests/"+name+".c")
+		refs = append(refs, source(name))
+	}
+	// Compiled code stays, so there has to be all of it before.
+	for _, ref := range refs {
+		if err := with(t.Context(), d, daemon.Job{Image: ref}, func(*daemon.Container) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for name, module := range refused {
 		importModule(t, d, name, module)
