@@ -40,12 +40,15 @@ export TAGS RACE_PKGS SKIP_PKGS TESTFLAGS FUZZTIME FUZZ
 export FOCUS HANDLER
 # What `make test-vm` takes; see scripts/test-vm.sh.
 export VM_PKGS VM_RUN VM_FLAGS VM_TIMEOUT VM_MEMORY VM_CPUS
+# What `make soak` takes; see test/soak/doc.go. RACE= leaves out the race detector.
+export SOAK_CLIENTS SOAK_SEED
+RACE      ?= 1
 BENCH     ?= .
 BENCHTIME ?= 1s
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build images test test-vm critest cross check demo bench fuzz install clean FORCE
+.PHONY: help deps build images test test-vm critest cross soak sanitize check demo bench fuzz install clean FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,6 +94,12 @@ critest: deps build bin/critest .build/critest/containerd ## run CRI's conforman
 
 cross: deps ## build the daemon and the runtime's tests for arm64
 	scripts/cross.sh
+
+soak: deps build ## do everything to one daemon for SOAK (10m), as root; then look for leaks
+	SOAK=$(or $(SOAK),10m) go test $(if $(RACE),-race) -tags '$(TAGS)' -v -count 1 -timeout 0 $(TESTFLAGS) ./test/soak -args -test.root
+
+sanitize: deps ## test what is C with the sanitizers of addresses and of undefined behaviour
+	scripts/sanitize.sh
 
 check: deps ## format, tidy and lint; fails if that changes a file
 	scripts/check.sh

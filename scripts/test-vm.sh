@@ -89,6 +89,7 @@ build_programs() {
 	[ -n "$(common "$packages" "$users")" ] || return 0
 	say "building the programs of the test images"
 	go run ./test/images/cmd/mkimage -programs -o "$run/programs"
+	go build -buildvcs=false -tags "${TAGS-}" -o "$run/programs/soak-daemon" ./test/soak/daemon
 	scripts/fetch-published.sh
 	TEST_PROGRAMS=$run/programs
 }

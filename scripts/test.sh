@@ -4,8 +4,8 @@
 # Runs the tests of all packages. From the environment, all optional:
 #   TAGS       build tags
 #   TESTFLAGS  more arguments for go test
-#   RACE_PKGS  package patterns to test with the race detector; by default all
-#              packages that run no guests, "none" for no package
+#   RACE_PKGS  package patterns to test with the race detector; by default all but
+#              that of the engine, "none" for no package
 #   SKIP_PKGS  an extended regular expression of packages to leave out
 set -euo pipefail
 shopt -s inherit_errexit # a package that go list cannot load must not go untested
@@ -17,19 +17,16 @@ readonly log=.build/test.log
 module=$(go list -m)
 readonly module
 
-# The race detector has signal handlers and thread bookkeeping of its own, which do
-# not go together with the ones that run guests.
-readonly guest_deps="$module/runtime/jail|github.com/second-state/WasmEdge-go/wasmedge"
+# Each of its tests runs compilers, which are the test binary again. What they share
+# with others is in the soak, whose daemon has the race detector if the test has.
+readonly unraced="$module/runtime/engine"
 
 # race_packages PACKAGES prints those to test with the race detector.
 race_packages() {
 	local chosen
 	case ${RACE_PKGS-} in
 	none) ;;
-	"")
-		chosen=$(packages_with "$guest_deps")
-		only_first "$1" "$chosen"
-		;;
+	"") only_first "$1" "$unraced" ;;
 	*)
 		chosen=$(xargs <<<"$RACE_PKGS" go list | sort)
 		common "$1" "$chosen"

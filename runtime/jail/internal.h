@@ -71,7 +71,8 @@ struct jail {
 	// The address space that is reserved for linear memory (interpose.c).
 	char *linear, *linear_end;
 
-	struct jail_wasm *wasm; // or NULL
+	struct jail_wasm *wasm;   // or NULL
+	struct jail_large *large; // what it may lose (interpose.c)
 
 	// resolve.c
 	_Atomic uint32_t lookup; // number of the question, and how far it is
@@ -136,6 +137,7 @@ void jail_uncharge_all(struct jail *j);
 
 // interpose.c
 const char *jail_interpose_init(void);
+void jail_delete_lost(struct jail *j); // once nothing of the guest's is in use
 
 // event.c
 void jail_post(struct jail *j, int events);

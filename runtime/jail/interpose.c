@@ -10,7 +10,7 @@
 //   open, ...             whatever makes a file descriptor
 //   epoll_wait            the one blocking call that SA_RESTART does not restart
 //   getsockopt, recvmsg   what the engine gets wrong of their results
-//   operator new          what a host call takes of the engine's heap
+//   operator new, delete  what a host call takes of the engine's heap
 //   __assert_fail, abort  how the engine gives up on a host call
 //   __register_frame, ... how it tells the unwinder of a module's code
 //
@@ -242,15 +242,75 @@ int epoll_wait(int fd, struct epoll_event *events, int n, int timeout)
 // (poll_oneoff, paths); a table of a million entries takes half of this to grow.
 #define MAX_NEW ((size_t)32 << 20)
 
+// A guest that is ended in the middle of a host call loses what the call took. What
+// is large is remembered, and given back when the guest is deleted.
+#define LARGE_NEW ((size_t)64 << 10)
+
+struct jail_large {
+	struct jail_large *next;
+	void *at;
+};
+
+static void remember(struct jail *j, void *at)
+{
+	struct jail_large *l = malloc(sizeof(*l));
+	if (l == NULL)
+		return;
+	*l = (struct jail_large){j->large, at};
+	j->large = l;
+}
+
+static void forget(const void *at)
+{
+	if (jail_self == NULL)
+		return;
+	for (struct jail_large **l = &jail_self->large; *l != NULL; l = &(*l)->next) {
+		struct jail_large *found = *l;
+		if (found->at != at)
+			continue;
+		*l = found->next;
+		free(found);
+		return;
+	}
+}
+
+static void *(*_Atomic real_new)(size_t);
+static void (*_Atomic real_delete)(void *);
+
 // operator new(size_t)
 void *_Znwm(size_t size) // NOLINT(bugprone-reserved-identifier)
 {
-	static void *(*_Atomic libstdcxx)(size_t);
+	struct jail *j = jail_self;
 	if (size > MAX_NEW)
 		give_up();
-	if (libstdcxx == NULL)
-		libstdcxx = (void *(*)(size_t))dlsym(RTLD_NEXT, "_Znwm");
-	return libstdcxx(size);
+	if (real_new == NULL)
+		real_new = (void *(*)(size_t))dlsym(RTLD_NEXT, "_Znwm");
+	void *p = real_new(size);
+	if (size >= LARGE_NEW && j != NULL && guest_may_run(j))
+		remember(j, p);
+	return p;
+}
+
+// operator delete(void *)
+void _ZdlPv(void *p) // NOLINT(bugprone-reserved-identifier)
+{
+	forget(p);
+	if (real_delete == NULL)
+		real_delete = (void (*)(void *))dlsym(RTLD_NEXT, "_ZdlPv");
+	real_delete(p);
+}
+
+// operator delete(void *, size_t)
+void _ZdlPvm(void *p, size_t size) // NOLINT(bugprone-reserved-identifier)
+{
+	(void)size;
+	_ZdlPv(p);
+}
+
+void jail_delete_lost(struct jail *j)
+{
+	while (j->large != NULL)
+		_ZdlPv(j->large->at);
 }
 
 // The engine registers the frames of each module's code. Nothing has to unwind them,
@@ -289,6 +349,8 @@ const char *jail_interpose_init(void)
 		{"getsockopt", (void (*)(void))getsockopt},
 		{"recvmsg", (void (*)(void))recvmsg},
 		{"_Znwm", (void (*)(void))_Znwm},
+		{"_ZdlPv", (void (*)(void))_ZdlPv},
+		{"_ZdlPvm", (void (*)(void))_ZdlPvm},
 		{"__assert_fail", (void (*)(void))__assert_fail},
 		{"abort", abort},
 		{"__register_frame", (void (*)(void))__register_frame},

@@ -6,8 +6,10 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -130,6 +132,35 @@ func TestKillWhileTheEngineAllocates(t *testing.T) {
 		}
 		module.Release()
 	}
+}
+
+// A host call that the kill has to end halfway had allocated megabytes.
+func TestKillLosesNoMemory(t *testing.T) {
+	const warmUp, most = 4, 16 << 20
+	var before int64
+	for i := range 24 {
+		if i == warmUp {
+			before = resident(t)
+		}
+		g := started(t, spec(t, "poll_many"))
+		time.Sleep(time.Duration(5+i) * time.Millisecond)
+		g.Kill()
+		<-g.Done()
+	}
+	if grown := resident(t) - before; grown > most {
+		t.Errorf("the process has %d MiB more", grown>>20)
+	}
+}
+
+// resident is the memory of the process, in bytes.
+func resident(t *testing.T) int64 {
+	t.Helper()
+	debug.FreeOSMemory()
+	var size, pages int64
+	if _, err := fmt.Sscan(content(t, "/proc/self/statm"), &size, &pages); err != nil {
+		t.Fatal(err)
+	}
+	return pages * int64(os.Getpagesize())
 }
 
 // TestKillDuringInstantiation: what a module begins with is copied meanwhile.

@@ -223,7 +223,10 @@ struct jail *jail_new(size_t stack)
 
 void jail_delete(struct jail *j)
 {
+	jail_self = j; // operator delete is to know whose that is (interpose.c)
 	jail_wasm_delete(j);
+	jail_delete_lost(j);
+	jail_self = NULL;
 	munmap(j->region, region_size(j));
 	jail_leave_limit(j);
 	free(j);

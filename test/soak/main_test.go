@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 
@@ -112,10 +113,8 @@ func expectEnd(c *daemon.Container, codes ...int) error {
 	if err != nil {
 		return err
 	}
-	for _, code := range codes {
-		if got == code {
-			return nil
-		}
+	if slices.Contains(codes, got) {
+		return nil
 	}
 	return fmt.Errorf("exit code %d, not one of %v; stderr: %.300q", got, codes, c.Stderr.String())
 }

@@ -23,7 +23,10 @@ import (
 	"github.com/containerd-wasm/containerd-wasm/test/soak/fault"
 )
 
-const mib = 1 << 20
+const (
+	mib            = 1 << 20
+	goroutinesName = "goroutines"
+)
 
 // quantity is something that the daemon has an amount of, and that may have grown by
 // so much when everything is over.
@@ -36,7 +39,7 @@ type quantity struct {
 }
 
 var quantities = []quantity{
-	{"goroutines", 1, 8, "gRPC's servers and timers of upstream's come and go", func(_ *daemon.Daemon, s *snapshot) int64 {
+	{goroutinesName, 1, 8, "gRPC's servers and timers of upstream's come and go", func(_ *daemon.Daemon, s *snapshot) int64 {
 		return sum(s.goroutines)
 	}},
 	{"threads", 1, 16, "Go keeps each thread that it needed once", func(d *daemon.Daemon, _ *snapshot) int64 { return entries(d, "task") }},
@@ -81,15 +84,24 @@ func take(t *testing.T, d *daemon.Daemon, conn grpc.ClientConnInterface) *snapsh
 func (s *snapshot) excess(before *snapshot) []string {
 	out := []string(s.things.Without(before.things))
 	for i, q := range quantities {
-		if grown := s.amounts[i] - before.amounts[i]; grown > q.bound {
-			out = append(out, fmt.Sprintf("%s: %d more, at most %d are right", q.name, grown/q.unit, q.bound/q.unit))
+		grown := s.amounts[i] - before.amounts[i]
+		if grown <= q.bound {
+			continue
+		}
+		out = append(out, fmt.Sprintf("%s: %s more, at most %s are right", q.name, q.text(grown), q.text(q.bound)))
+		if q.name == goroutinesName {
+			out = append(out, s.newGoroutines(before)...)
 		}
 	}
-	if sum(s.goroutines)-sum(before.goroutines) > quantities[0].bound {
-		for _, stack := range slices.Sorted(maps.Keys(s.goroutines)) {
-			if grown := s.goroutines[stack] - before.goroutines[stack]; grown > 0 {
-				out = append(out, fmt.Sprintf("%d more goroutines: %s", grown, stack))
-			}
+	return out
+}
+
+// newGoroutines says where there are more goroutines.
+func (s *snapshot) newGoroutines(before *snapshot) []string {
+	var out []string
+	for _, stack := range slices.Sorted(maps.Keys(s.goroutines)) {
+		if grown := s.goroutines[stack] - before.goroutines[stack]; grown > 0 {
+			out = append(out, fmt.Sprintf("%d more goroutines: %s", grown, stack))
 		}
 	}
 	return out

@@ -3,9 +3,11 @@
 package soak
 
 import (
+	"context"
 	"errors"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	criapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/containerd-wasm/containerd-wasm/test/daemon"
 	"github.com/containerd-wasm/containerd-wasm/test/images"
@@ -66,6 +69,8 @@ func TestSoak(t *testing.T) {
 	defer watcher.Close()
 	defer conn.Close()
 
+	go drainEvents(t.Context(), conn)
+
 	tally := newTally(t)
 	clients := makeClients(t, d, p, tally)
 	warmUp(t, clients, p)
@@ -87,14 +92,32 @@ func TestSoak(t *testing.T) {
 	t.Logf("summary\n%s", summary(tally, before, after))
 }
 
+// drainEvents takes CRI's events, as kubelet does. Else the daemon keeps the last
+// thousand.
+func drainEvents(ctx context.Context, conn *grpc.ClientConn) {
+	events, err := criapi.NewRuntimeServiceClient(conn).GetContainerEvents(ctx, &criapi.GetEventsRequest{})
+	for err == nil {
+		_, err = events.Recv()
+	}
+}
+
 func importAll(t *testing.T, d *daemon.Daemon) {
 	t.Helper()
+	refs := slices.Clone(traps)
 	for _, name := range []string{"echo", "exit", "hello-c", "mem", "sleep", "spin", "tick"} {
 		d.Import(t, images.Wasm(name))
+		refs = append(refs, images.Wasm(name).Ref)
 	}
 	importTraps(t, d)
 	for _, name := range hostile {
 		importSource(t, d, name, "../hostile/guests/"+name+".c")
+		refs = append(refs, source(name))
+	}
+	// Compiled code stays, so there has to be all of it before.
+	for _, ref := range refs {
+		if err := with(t.Context(), d, daemon.Job{Image: ref}, func(*daemon.Container) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for name, module := range refused {
 		importModule(t, d, name, module)

@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"os"
 
+	// Upstream's plugins register themselves.
 	_ "github.com/containerd/containerd/v2/cmd/containerd/builtins"
 	"github.com/containerd/containerd/v2/cmd/containerd/command"
 
+	// Ours as well.
 	_ "github.com/containerd-wasm/containerd-wasm/plugins"
 	"github.com/containerd-wasm/containerd-wasm/runtime/engine"
 	overrides "github.com/containerd-wasm/containerd-wasm/vendor-overrides"
