@@ -44,6 +44,7 @@ func TestBadConfigurationNamesTheKey(t *testing.T) {
 		`max_table_entries must be`: engine(func(c *EngineConfig) { c.MaxTableEntries = -1 }),
 		`max_segments must be`:      engine(func(c *EngineConfig) { c.MaxSegments = 0 }),
 		`idle_time "5"`:             engine(func(c *EngineConfig) { c.IdleTime = "5" }),
+		`optimize "fast"`:           engine(func(c *EngineConfig) { c.Optimize = "fast" }),
 		`max_parallel must be`:      engine(func(c *EngineConfig) { c.MaxParallel = -1 }),
 		`stack_size "big"`: func(t *testing.T) error {
 			_, err := initRuntime(initContext(t, &RuntimeConfig{StackSize: "big"}))

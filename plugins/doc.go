@@ -12,8 +12,9 @@ const WasmPlugin plugin.Type = "io.containerd.wasm.v1"
 
 // Ids of plugins of type WasmPlugin.
 const (
-	EngineID  = "engine"  // provides *engine.Engine
-	RuntimeID = "runtime" // provides *runtime.Manager
+	CompilerID = "compiler" // provides *cache.Store
+	EngineID   = "engine"   // provides *engine.Engine
+	RuntimeID  = "runtime"  // provides *runtime.Manager
 )
 
 // Wasm is the id of the snapshotter, the sandbox controller and the CRI

@@ -3,18 +3,25 @@
 package plugins
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
 	"time"
 
+	eventstypes "github.com/containerd/containerd/api/events"
+	"github.com/containerd/containerd/v2/core/events"
+	"github.com/containerd/containerd/v2/core/events/exchange"
+	"github.com/containerd/containerd/v2/pkg/namespaces"
 	"github.com/containerd/containerd/v2/plugins"
 	"github.com/containerd/errdefs"
+	"github.com/containerd/log"
 	"github.com/containerd/plugin"
 	"github.com/containerd/plugin/registry"
 	"github.com/docker/go-units"
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/engine"
+	"github.com/containerd-wasm/containerd-wasm/runtime/engine/cache"
 )
 
 // EngineConfig is the configuration of the plugin io.containerd.wasm.v1.engine.
@@ -35,9 +42,12 @@ type EngineConfig struct {
 	// IdleTime is how long a module stays loaded after its last container, as
 	// a Go duration.
 	IdleTime string `toml:"idle_time"`
-	// MaxParallel is how many modules are compiled at once; 0 means half of
-	// the CPUs.
+	// MaxParallel is how many modules are compiled at once for starts that wait;
+	// 0 means half of the CPUs.
 	MaxParallel int `toml:"max_parallel"`
+	// Optimize is the level to which modules are optimized in the background,
+	// from "1" to "3"; "0" or "off": they are not.
+	Optimize string `toml:"optimize"`
 }
 
 func init() {
@@ -52,8 +62,10 @@ func init() {
 			MaxTableEntries: 2_000_000,
 			MaxSegments:     200_000,
 			IdleTime:        "5m",
+			Optimize:        "2",
 		},
-		InitFn: initEngine,
+		Requires: []plugin.Type{plugins.EventPlugin},
+		InitFn:   initEngine,
 	})
 }
 
@@ -66,7 +78,43 @@ func initEngine(ic *plugin.InitContext) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return engine.New(config)
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	v, err := ic.GetByID(WasmPlugin, CompilerID)
+	if err != nil {
+		return nil, err
+	}
+	bus, err := ic.GetSingle(plugins.EventPlugin)
+	if err != nil {
+		return nil, err
+	}
+	store, events := v.(*cache.Store), bus.(*exchange.Exchange)
+	config.Store = store
+	config.Observer = func(e engine.Event) { announce(ic.Context, events, e) }
+	e, err := engine.New(config)
+	if err != nil {
+		return nil, err
+	}
+	store.Start(e, events, engine.Tier0, config.Optimize)
+	return e, nil
+}
+
+// CompileWaitTopic is that of the event that a start waits for its module to be
+// compiled. Clients decode it as what it is most like.
+const CompileWaitTopic = "/wasm/compile-wait"
+
+// announce tells clients of a start that waits. That something was compiled, they
+// learn from the content store.
+func announce(ctx context.Context, p events.Publisher, e engine.Event) {
+	if e.Kind != engine.Waiting || e.Namespace == "" {
+		return
+	}
+	ctx = namespaces.WithNamespace(ctx, e.Namespace)
+	err := p.Publish(ctx, CompileWaitTopic, &eventstypes.ContentCreate{Digest: e.Module.String(), MediaType: "application/wasm"})
+	if err != nil {
+		log.G(ctx).WithError(err).Warn("telling that a start waits for its module to be compiled")
+	}
 }
 
 // parse returns InvalidArgument, naming the key.
@@ -82,8 +130,13 @@ func (c *EngineConfig) parse(root string) (config engine.Config, err error) {
 	if config.CompileMemory, err = parseSize("compile_memory", c.CompileMemory); err != nil {
 		return config, err
 	}
-	config.MaxModuleSize, err = parseSize("max_module_size", c.MaxModuleSize)
-	return config, err
+	if config.MaxModuleSize, err = parseSize("max_module_size", c.MaxModuleSize); err != nil {
+		return config, err
+	}
+	if config.Optimize, err = engine.ParseTier(c.Optimize); err != nil {
+		return config, fmt.Errorf("optimize %w", err)
+	}
+	return config, nil
 }
 
 func parseDuration(key, value string) (time.Duration, error) {

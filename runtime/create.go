@@ -53,7 +53,7 @@ func (m *Manager) newTask(ctx context.Context, k key, opts runtime.CreateOpts) (
 		t.sealed, _ = f.Stat() // which sealed did as well
 		return true
 	}
-	if t.module, err = m.loadEntrypoint(ctx, js, spec.Process, isSealed); err != nil {
+	if t.module, err = m.loadEntrypoint(ctx, k.id, js, spec.Process, isSealed); err != nil {
 		return nil, err
 	}
 	if err = protectModules(js, root); err == nil {

@@ -29,18 +29,14 @@ const entryFunction = "_start"
 //
 // Errors: NotFound naming the path and which modules there are; otherwise what
 // is wrong with the module (engine.Load).
-func (m *Manager) loadEntrypoint(ctx context.Context, js *jail.Spec, p *specs.Process, isSealed func(*os.File) bool) (*engine.Module, error) {
+func (m *Manager) loadEntrypoint(ctx context.Context, container string, js *jail.Spec, p *specs.Process, isSealed func(*os.File) bool) (*engine.Module, error) {
 	f, err := openEntrypoint(js, p)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	load := m.engine.Load
-	if isSealed(f) {
-		load = m.engine.LoadSealed
-	}
 	ctx, end := telemetry.Stage(ctx, telemetry.StageLoad)
-	module, err := load(ctx, f)
+	module, err := m.engine.Load(ctx, f, engine.Use{Container: container, Sealed: isSealed(f)})
 	end(err)
 	if err != nil {
 		return nil, err

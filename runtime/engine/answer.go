@@ -21,6 +21,8 @@ type job struct {
 	Engine     string // the parent's version of WasmEdge
 	Rules      rules
 	Bounds     bounds
+	Tier       Tier
+	Idle       bool   // give way to everything else on the machine
 	Memory     int64  // bytes of private memory beyond what the process has already
 	CPUSeconds uint64 // of processor time
 	FileSize   int64  // bytes of any file that it writes

@@ -25,26 +25,26 @@ func BenchmarkLoad(b *testing.B) {
 			}
 		})
 		e, _ := newEngine(b, testConfig(b))
-		m, err := e.Load(b.Context(), f)
+		m, err := e.Load(b.Context(), f, Use{})
 		if err != nil {
 			b.Fatal(err)
 		}
 		b.Run(name+"/unloaded", func(b *testing.B) {
 			m.Release()
 			for b.Loop() {
-				again, err := e.Load(b.Context(), f)
+				again, err := e.Load(b.Context(), f, Use{})
 				if err != nil {
 					b.Fatal(err)
 				}
 				again.Release()
 			}
 		})
-		if m, err = e.Load(b.Context(), f); err != nil {
+		if m, err = e.Load(b.Context(), f, Use{}); err != nil {
 			b.Fatal(err)
 		}
 		b.Run(name+"/shared", func(b *testing.B) {
 			for b.Loop() {
-				again, err := e.Load(b.Context(), f)
+				again, err := e.Load(b.Context(), f, Use{})
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -56,7 +56,7 @@ func BenchmarkLoad(b *testing.B) {
 				if err := os.Chmod(path, 0o444); err != nil {
 					b.Fatal(err)
 				}
-				again, err := e.Load(b.Context(), f)
+				again, err := e.Load(b.Context(), f, Use{})
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -73,7 +73,7 @@ func benchmarkFresh(b *testing.B, f *os.File, cfg Config) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	m, err := e.Load(b.Context(), f)
+	m, err := e.Load(b.Context(), f, Use{})
 	if err != nil {
 		b.Fatal(err)
 	}

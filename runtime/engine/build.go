@@ -3,70 +3,45 @@
 package engine
 
 import (
-	"crypto/sha256"
-	"encoding/json"
-	"errors"
+	"context"
 	"fmt"
-	"io/fs"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/containerd/log"
-	"github.com/opencontainers/go-digest"
-	"github.com/second-state/WasmEdge-go/wasmedge"
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/engine/binary"
 )
 
-// key names what a module becomes: it changes with anything that the compiled
-// code, or the decision to accept the module, depends on.
-type key [sha256.Size]byte
-
-// artefactVersion counts changes of this package that make older artefacts
-// unusable or unsafe.
-const artefactVersion = 4
-
-func (e *Engine) key(d digest.Digest, r rules) key {
-	b, err := json.Marshal([]any{artefactVersion, d, wasmedge.GetVersion(), compilerOptions, e.cpu, r})
-	if err != nil {
-		panic(err) // strings, numbers and booleans always encode
+// build loads a module from the store. Tier0 is compiled first if it is not there;
+// a higher tier is then an error. An artefact that does not load (it is damaged, or
+// the library was replaced by another build of the same version) is dropped and
+// made again, once.
+func (e *Engine) build(s *shared, q request, src source) error {
+	err := e.loadStored(s, q)
+	if err == nil {
+		e.counters.storeHits.Add(1)
+		return nil
 	}
-	return sha256.Sum256(b)
-}
-
-// build loads a module from the cache, compiling it first if it is not there.
-// An artefact that does not load (the library was replaced by another build of
-// the same version) is dropped and made again, once.
-func (e *Engine) build(s *shared, r rules, src source) error {
-	err := e.loadCached(s)
-	if err == nil || errdefs.IsResourceExhausted(err) {
+	if errdefs.IsResourceExhausted(err) || s.rec.Tier != Tier0 {
 		return err
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		log.G(e.ctx).WithError(err).WithField("module", s.digest).Warn("compiled code is unusable, compiling again")
-		if err := e.cache.remove(s.key); err != nil {
-			return fmt.Errorf("was not loaded: %w: %w", err, errdefs.ErrUnavailable)
-		}
+	e.counters.misses.Add(1)
+	close(s.compiling)
+	c := e.compileShared(q, forStart, src.open)
+	<-c.done
+	if c.err != nil {
+		return c.err
 	}
-	img, err := src.open()
-	if err != nil {
-		return err
-	}
-	defer img.close()
-	if img.digest != s.digest {
-		return errChanged
-	}
-	img.key = s.key
-	if err := e.compile(e.ctx, img, r); err != nil {
-		return err
-	}
-	if err := e.loadCached(s); err != nil {
+	if err := e.loadStored(s, q); err != nil {
 		return fmt.Errorf("was compiled but cannot be loaded: %w: %w", err, errdefs.ErrInternal)
 	}
 	return nil
 }
 
-// loadCached loads the artefact of a module; fs.ErrNotExist if there is none,
-// ErrResourceExhausted if the module has more of something than is configured.
+// loadStored loads the artefact of a module; ErrNotFound if there is none that can
+// be used, ErrResourceExhausted if the module has more of something than is
+// configured.
 //
 // What WasmEdge's loader gets here are the bytes that a child has had it load
 // before: their digest is the one that the child told.
@@ -74,8 +49,9 @@ func (e *Engine) build(s *shared, r rules, src source) error {
 // WasmEdge has no call that tells whether it uses an artefact's native code, or
 // has fallen back to its interpreter. CheckCompiled therefore asks beforehand
 // all that the loader will ask.
-func (e *Engine) loadCached(s *shared) error {
-	a, err := e.cache.open(s.key)
+func (e *Engine) loadStored(s *shared, q request) error {
+	started, ctx := time.Now(), e.in(q.namespace)
+	a, err := e.openArtefact(ctx, q.store, s.rec.Key)
 	if err != nil {
 		return err
 	}
@@ -83,13 +59,44 @@ func (e *Engine) loadCached(s *shared) error {
 	if err := e.cfg.bounds().check(a.Counts); err != nil {
 		return fmt.Errorf("%w: %w", err, errdefs.ErrResourceExhausted)
 	}
-	if err := binary.CheckCompiled(a.code()); err != nil {
-		return fmt.Errorf("artefact %w", err)
+	err = binary.CheckCompiled(a.code())
+	if err == nil {
+		e.counters.validations.Add(1)
+		s.ast, err = loadAST(a.code())
 	}
-	ast, err := loadAST(a.code())
 	if err != nil {
-		return err
+		return e.discard(ctx, q.store, s.rec.Key, fmt.Errorf("artefact %w", err))
 	}
-	s.ast, s.info = ast, Info{Counts: a.Counts, Size: a.Size}
+	s.info = Info{Counts: a.Counts, Size: a.Size}
+	e.counters.loads.Add(1)
+	e.tell(Event{Kind: Loaded, Namespace: q.namespace, Container: q.container, Name: q.name,
+		Module: q.digest, Tier: s.rec.Tier, Took: time.Since(started)})
 	return nil
+}
+
+// openArtefact reads an artefact; ErrNotFound if there is none that can be used.
+func (e *Engine) openArtefact(ctx context.Context, store Store, k Key) (*artefact, error) {
+	blob, err := store.Open(ctx, k)
+	if errdefs.IsNotFound(err) {
+		return nil, err
+	}
+	if err != nil {
+		return nil, e.discard(ctx, store, k, err)
+	}
+	defer blob.Close()
+	a, err := readArtefact(k, blob)
+	if err != nil {
+		return nil, e.discard(ctx, store, k, err)
+	}
+	e.counters.loadedBytes.Add(uint64(len(a.mem)))
+	return a, nil
+}
+
+// discard removes an artefact that cannot be used, and returns ErrNotFound.
+func (e *Engine) discard(ctx context.Context, store Store, k Key, cause error) error {
+	log.G(ctx).WithError(cause).WithField("key", k).Warn("compiled code is unusable, and removed")
+	if err := store.Remove(ctx, k); err != nil {
+		return fmt.Errorf("was not loaded: %w: %w", err, errdefs.ErrUnavailable)
+	}
+	return fmt.Errorf("%w: %w", cause, errdefs.ErrNotFound)
 }

@@ -83,6 +83,7 @@ func dropRights(j job) error {
 		name string
 		do   func() error
 	}{
+		{"priority", func() error { return giveWay(j.Idle) }},
 		{"oom_score_adj", dieFirst},
 		{"chroot", func() error { return unix.Chroot(".") }},
 		{"chdir", func() error { return unix.Chdir("/") }},

@@ -153,7 +153,7 @@ func runOne(t *testing.T, module []byte, r rules, change func(*job)) error {
 	defer scratch.close()
 	j := job{Engine: wasmedge.GetVersion(), Rules: r, Bounds: cfg.bounds(), Memory: 1 << 30, CPUSeconds: 60, FileSize: 64 << 20}
 	change(&j)
-	_, err = e.runChild(t.Context(), img, scratch, j)
+	_, err = e.runChild(t.Context(), img, scratch, cfg.CompileTimeout, j)
 	return err
 }
 

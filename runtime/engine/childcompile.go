@@ -42,7 +42,7 @@ func compileModule(j job) (*header, error) {
 	if err := checkModule(module, j); err != nil {
 		return nil, err
 	}
-	if err := compileTo(outName, module); err != nil {
+	if err := compileTo(outName, module, j.Tier); err != nil {
 		return nil, refusal{fmt.Errorf("cannot be compiled: %w", err)}
 	}
 	h, err := loadResult(module)

@@ -3,9 +3,12 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -30,9 +33,17 @@ const (
 	maxCode = 4<<30 - 1<<20
 )
 
-// compileInChild validates and compiles img in a child process and puts the
-// result into the cache. Its errors are those of Load, without a subject.
-func (e *Engine) compileInChild(ctx context.Context, img *image, r rules) error {
+// An order says what is to become of a module.
+type order struct {
+	Record
+
+	rules rules
+	store Store // where the result goes
+}
+
+// compileInChild validates and compiles img in a child process and stores the
+// result. ctx has the namespace. Its errors are those of Load, without a subject.
+func (e *Engine) compileInChild(ctx context.Context, img *image, o order) error {
 	head, err := img.head()
 	if err != nil {
 		return unavailable(err)
@@ -40,46 +51,37 @@ func (e *Engine) compileInChild(ctx context.Context, img *image, r rules) error 
 	if err := binary.Classify(head); err != nil {
 		return fmt.Errorf("%w: %w", err, errdefs.ErrInvalidArgument)
 	}
-	select {
-	case e.slots <- struct{}{}:
-		defer func() { <-e.slots }()
-	case <-ctx.Done():
-		return errClosed
-	}
-	limit := min(codeRatio*img.size+codeBase, maxCode)
-	scratch, err := newScratch(min(filesRatio*limit, e.cfg.CompileMemory))
+	size := min(codeRatio*img.size+codeBase, maxCode)
+	scratch, err := newScratch(min(filesRatio*size, e.cfg.CompileMemory))
 	if err != nil {
 		return unavailable(err)
 	}
 	defer scratch.close()
 
-	started := time.Now()
-	h, err := e.runChild(ctx, img, scratch, job{
-		Engine: wasmedge.GetVersion(),
-		Rules:  r,
-		Bounds: e.cfg.bounds(),
-		Memory: e.cfg.CompileMemory,
-		// The linker has threads, so processor time may run ahead of the wall
-		// clock. This limit is for a child that outlives its parent's timer.
-		CPUSeconds: 2*uint64(e.cfg.CompileTimeout/time.Second) + 2,
-		FileSize:   limit,
+	started, limits := time.Now(), e.cfg.limits(o.Tier)
+	h, err := e.runChild(ctx, img, scratch, limits.wall, job{
+		Engine:     wasmedge.GetVersion(),
+		Rules:      o.rules,
+		Bounds:     e.cfg.bounds(),
+		Tier:       o.Tier,
+		Idle:       limits.idle,
+		Memory:     e.cfg.CompileMemory,
+		CPUSeconds: limits.cpu,
+		FileSize:   size,
 	})
 	if err != nil {
 		return err
 	}
-	if err := e.collect(scratch, img.key, h, limit); err != nil {
-		return err
-	}
-	log.G(ctx).WithField("module", img.digest).WithField("took", time.Since(started)).Debug("compiled module")
-	return nil
+	log.G(ctx).WithField("module", o.Module).WithField("tier", o.Tier.String()).WithField("took", time.Since(started)).Debug("compiled module")
+	return e.collect(ctx, scratch, o, h, size)
 }
 
 func unavailable(err error) error {
 	return fmt.Errorf("could not be compiled: %w: %w", err, errdefs.ErrUnavailable)
 }
 
-// collect moves the child's result into the cache.
-func (e *Engine) collect(scratch *scratch, k key, h header, limit int64) error {
+// collect moves the child's result into the store.
+func (e *Engine) collect(ctx context.Context, scratch *scratch, o order, h header, limit int64) error {
 	f, err := scratch.open(outName)
 	if err != nil {
 		return unavailable(err)
@@ -88,13 +90,20 @@ func (e *Engine) collect(scratch *scratch, k key, h header, limit int64) error {
 	if h.Size > uint64(limit) {
 		err = errOtherCode
 	} else {
-		err = e.cache.put(k, h, f)
+		err = putCode(ctx, o, h, f)
 	}
 	if errors.Is(err, errOtherCode) {
 		return fmt.Errorf("could not be compiled: %w: %w", err, errdefs.ErrInternal)
 	}
 	if err != nil {
-		return unavailable(err)
+		return fmt.Errorf("was compiled, and cannot be stored: %w: %w", err, errdefs.ErrUnavailable)
 	}
 	return nil
+}
+
+// putCode stores the code that src yields, if it is what h says.
+func putCode(ctx context.Context, o order, h header, src io.Reader) error {
+	h.Key, h.Salt = o.Key, rand.Uint64()
+	head := h.encode()
+	return o.store.Put(ctx, o.Record, int64(len(head))+int64(h.Size), io.MultiReader(bytes.NewReader(head), newRecorded(h, src)))
 }

@@ -13,8 +13,8 @@ import (
 // an owner; its errors are *Result, which plain turns into values that compare
 // and print without C.
 
-// compilerOptions names what newConfigure sets, in a module's key.
-const compilerOptions = "O0 universal"
+// compilerOptions names what newConfigure sets, in a module's key, beside the tier.
+const compilerOptions = "universal"
 
 // newConfigure makes the configuration that the compiler, the validator and the
 // loader must agree on. The proposals are WasmEdge 0.14's defaults: mutable
@@ -27,7 +27,6 @@ const compilerOptions = "O0 universal"
 // interruptible code (three times slower) off.
 func newConfigure(extra ...any) *wasmedge.Configure {
 	c := wasmedge.NewConfigure(extra...)
-	c.SetCompilerOptimizationLevel(wasmedge.CompilerOptLevel_O0)
 	c.SetCompilerOutputFormat(wasmedge.CompilerOutputFormat_Wasm)
 	return c
 }
@@ -55,9 +54,10 @@ func loadAST(b []byte, extra ...any) (*wasmedge.AST, error) {
 // compileTo compiles a module of less than 4 GiB, which is not empty, into the
 // file out. Other files appear beside it. WasmEdge ignores that a write or the
 // linker failed: the caller checks the result.
-func compileTo(out string, b []byte) error {
+func compileTo(out string, b []byte, t Tier) error {
 	c := newConfigure()
 	defer c.Release()
+	c.SetCompilerOptimizationLevel(t.level())
 	compiler := wasmedge.NewCompilerWithConfig(c)
 	defer compiler.Release()
 	return plain(compiler.CompileBuffer(b, out))

@@ -23,13 +23,14 @@ type crash struct {
 
 // explain says why the child of a job ended, and what may be done about it.
 func (e *Engine) explain(c crash, files *scratch, j job) error {
+	limit := time.Duration(j.CPUSeconds) * time.Second
 	switch {
 	case c.signal() == unix.SIGSYS:
 		return fmt.Errorf("made the compiler try a system call that it is not allowed, and it was stopped; the kernel's log has the call's number: if this happens with every module, containerd-wasm does not know a library that was updated: %w",
 			errdefs.ErrInternal)
-	case c.signal() == unix.SIGKILL && c.cpuTime() >= time.Duration(j.CPUSeconds)*time.Second:
+	case c.signal() == unix.SIGKILL && c.cpuTime() >= limit*3/4:
 		return fmt.Errorf("took more processor time to compile (%v) than compile_timeout (%v) allows: raise it in the engine's configuration, or make the module smaller: %w",
-			c.cpuTime().Truncate(time.Second), e.cfg.CompileTimeout, errdefs.ErrResourceExhausted)
+			limit, e.cfg.CompileTimeout, errdefs.ErrResourceExhausted)
 	case files.full() || strings.HasPrefix(c.stderr, linkerError):
 		return fmt.Errorf("compiles to more code than the compiler's files have room for (%d MiB each): make the module smaller: %w",
 			j.FileSize>>20, errdefs.ErrResourceExhausted)
@@ -47,10 +48,9 @@ func (c crash) signal() unix.Signal {
 	return status.Signal()
 }
 
-// cpuTime is rounded up: the kernel's limit looks at another clock than this.
-func (c crash) cpuTime() time.Duration {
-	return c.state.UserTime() + c.state.SystemTime() + time.Second/10
-}
+// cpuTime is not what the kernel's limit looks at, which counts ticks of a clock: on a
+// busy machine these may be a fifth more.
+func (c crash) cpuTime() time.Duration { return c.state.UserTime() + c.state.SystemTime() }
 
 // linkerError is how the linker begins to say why it gives up. It needs room,
 // and wants nothing else of code that the compiler makes.

@@ -5,9 +5,10 @@
 //
 // A module is identified by the sha256 of its bytes. It is validated and
 // compiled once, in a child process with few rights (see child.go); the result
-// is kept on disk (cache.go); and it is loaded once into this process
-// (module.go), for as long as somebody holds it. Native code that an image
-// brings along is cut off before anything else looks at the file.
+// is kept in a Store; and it is loaded once into this process (module.go), for as
+// long as somebody holds it. Later it is compiled again, optimized, when the
+// machine has nothing else to do (optimize.go). Native code that an image brings
+// along is cut off before anything else looks at the file.
 //
 // The process is Linux, has /proc mounted and is root: a compiler child gives
 // its rights away itself.
@@ -28,11 +29,18 @@ import (
 )
 
 // Config says where compiled code is kept and what compiling may cost. All
-// fields but IdleTime and MaxParallel are required.
+// fields but Store, Optimize, Observer, IdleTime and MaxParallel are required.
 type Config struct {
-	// Root is the directory of compiled code, made with mode 0700. No two
-	// engines share one.
+	// Root is the directory for the code of the engine's own modules, made with
+	// mode 0700. No two engines share one.
 	Root string
+	// Store keeps the code of all others. nil: Root does.
+	Store Store
+	// Optimize is what modules are optimized to in the background; Tier0: they
+	// are not.
+	Optimize Tier
+	// Observer is told of what takes time. It must not block.
+	Observer func(Event)
 	// CompileTimeout is the wall-clock time that one module may take.
 	CompileTimeout time.Duration
 	// CompileMemory is how many bytes of private memory the compiler may take
@@ -50,8 +58,8 @@ type Config struct {
 	// IdleTime is how long a module that nobody holds stays loaded; 0 unloads
 	// it at once.
 	IdleTime time.Duration
-	// MaxParallel is how many modules are compiled at once; 0 means half of the
-	// CPUs, at least 1.
+	// MaxParallel is how many modules are compiled at once for starts that wait;
+	// 0 means half of the CPUs, at least 1.
 	MaxParallel int
 }
 
@@ -59,8 +67,9 @@ type Config struct {
 // a module or of what it compiles to, within range.
 const maxModuleSize = 1 << 30
 
-// validate returns ErrInvalidArgument, naming the configuration key.
-func (c *Config) validate() error {
+// Validate returns ErrInvalidArgument, naming the configuration key, and sets
+// MaxParallel if it is 0.
+func (c *Config) Validate() error {
 	invalid := func(key, want string, got any) error {
 		return fmt.Errorf("engine configuration: %s must be %s, not %v: %w", key, want, got, errdefs.ErrInvalidArgument)
 	}
@@ -79,6 +88,8 @@ func (c *Config) validate() error {
 		return invalid("max_table_entries", "positive", c.MaxTableEntries)
 	case c.MaxSegments <= 0:
 		return invalid("max_segments", "positive", c.MaxSegments)
+	case c.Optimize < Tier0 || c.Optimize > 3:
+		return invalid("optimize", "between 0 and 3", int(c.Optimize))
 	case c.IdleTime < 0:
 		return invalid("idle_time", "0 or more", c.IdleTime)
 	case c.MaxParallel < 0:
@@ -92,34 +103,39 @@ func (c *Config) validate() error {
 
 // Engine loads modules. Its methods may be called concurrently.
 type Engine struct {
-	cfg   Config
-	cpu   string // what compiled code depends on, part of its key
-	cache *cache
-	slots chan struct{} // holds a token per running compiler
+	cfg      Config
+	cpu      string // what compiled code depends on, part of its key
+	own      Store  // of modules that come with no image
+	queue    *queue
+	counters counters
 
 	// compile is compileInChild, but for tests that count or replace it.
-	compile func(context.Context, *image, rules) error
+	compile func(context.Context, *image, order) error
 
 	files   *bounded[fileID, digest.Digest] // digests of unchanged files
-	refused *bounded[key, error]            // recent refusals
+	refused *bounded[Key, error]            // recent refusals
 
-	ctx    context.Context // ends with Close
-	cancel context.CancelFunc
-	builds sync.WaitGroup
+	ctx        context.Context // ends with Close
+	cancel     context.CancelFunc
+	builds     sync.WaitGroup
+	toOptimize chan request // has room for all that are in optimizing
 
-	mu      sync.Mutex
-	closed  bool
-	modules map[key]*shared
+	mu         sync.Mutex
+	closed     bool
+	modules    map[Key]*shared
+	compiling  map[Key]*compilation
+	optimizing map[Key]bool
 }
 
 const (
 	maxFiles   = 4096
-	maxRefused = 256
+	maxRefused = 1024
 
-	// refusedFor is how long a refusal is remembered: longer than the first
-	// steps of a restart loop's back-off, short enough to retry after the
-	// configuration or the host has changed.
-	refusedFor = 30 * time.Second
+	// refusedFor is how long a refusal is remembered: longer than the longest
+	// step of a restart loop's back-off, which is five minutes in Kubernetes. A
+	// changed module is another one, and a changed configuration comes with a
+	// restart.
+	refusedFor = 10 * time.Minute
 )
 
 // New makes an engine, and removes what compilers left under cfg.Root when the
@@ -127,7 +143,7 @@ const (
 // WasmEdge's logging off for the whole process: it goes to fds 1 and 2, which
 // in a jail are the guest's.
 func New(cfg Config) (*Engine, error) {
-	if err := cfg.validate(); err != nil {
+	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	wasmedge.SetLogOff()
@@ -135,22 +151,38 @@ func New(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	cache, err := openCache(cfg.Root)
+	own, err := openDir(cfg.Root, buildOf(cpu))
 	if err != nil {
 		return nil, err
 	}
 	e := &Engine{
-		cfg:     cfg,
-		cpu:     cpu,
-		cache:   cache,
-		slots:   make(chan struct{}, cfg.MaxParallel),
-		files:   newBounded[fileID, digest.Digest](maxFiles, 0),
-		refused: newBounded[key, error](maxRefused, refusedFor),
-		modules: map[key]*shared{},
+		cfg:        cfg,
+		cpu:        cpu,
+		own:        own,
+		queue:      &queue{max: cfg.MaxParallel},
+		files:      newBounded[fileID, digest.Digest](maxFiles, 0),
+		refused:    newBounded[Key, error](maxRefused, refusedFor),
+		toOptimize: make(chan request, maxOptimizing),
+		modules:    map[Key]*shared{},
+		compiling:  map[Key]*compilation{},
+		optimizing: map[Key]bool{},
+	}
+	if cfg.Store == nil {
+		e.cfg.Store = own
 	}
 	e.compile = e.compileInChild
 	e.ctx, e.cancel = context.WithCancel(context.Background())
+	e.builds.Go(e.optimizeAll)
 	return e, nil
+}
+
+// Use says for whom a module is loaded.
+type Use struct {
+	// Container is its id, in the context's namespace.
+	Container string
+	// Sealed: the file is an image's, and nobody can change its bytes, so that it
+	// is read once, however often it gets a new name.
+	Sealed bool
 }
 
 // Load loads the module in f, an open regular file; f stays the caller's, and
@@ -159,34 +191,22 @@ func New(cfg Config) (*Engine, error) {
 // Errors name the file's base name. ErrInvalidArgument: not a module that this
 // host can run. ErrResourceExhausted: it ran into a configured limit, which the
 // text names. ErrInternal: the compiler failed on it. ErrUnavailable: the
-// engine is closed, could not start its compiler, or the file keeps changing.
-// If ctx ends first, its error; the work then goes on for the next caller.
-func (e *Engine) Load(ctx context.Context, f *os.File) (*Module, error) {
-	return named(f)(e.loadFile(ctx, f, false))
-}
-
-// LoadSealed is Load for a file whose bytes nobody can change, so that it is
-// read once, however often it gets a new name.
-func (e *Engine) LoadSealed(ctx context.Context, f *os.File) (*Module, error) {
-	return named(f)(e.loadFile(ctx, f, true))
-}
-
-// named puts the file's name before an error.
-func named(f *os.File) func(*Module, error) (*Module, error) {
-	return func(m *Module, err error) (*Module, error) {
-		if err != nil {
-			return nil, fmt.Errorf("module %q %w", filepath.Base(f.Name()), err)
-		}
-		return m, nil
+// engine is closed, could not start its compiler or store what it made, or the
+// file keeps changing. If ctx ends first, its error; the work then goes on for the
+// next caller.
+func (e *Engine) Load(ctx context.Context, f *os.File, use Use) (*Module, error) {
+	m, err := e.loadFile(ctx, f, use)
+	if err != nil {
+		return nil, fmt.Errorf("module %q %w", filepath.Base(f.Name()), err)
 	}
+	return m, nil
 }
 
-// LoadBytes is Load for a module that is in memory already. name is for errors.
-// b must never change.
+// LoadBytes is Load for a module that is in memory already, and in no image. name
+// is for errors. b must never change.
 func (e *Engine) LoadBytes(ctx context.Context, name string, b []byte, opts ...Option) (*Module, error) {
-	r := newRules(opts)
-	d := digest.FromBytes(b)
-	m, err := e.acquire(ctx, d, r, func() (source, error) {
+	q := request{digest: digest.FromBytes(b), rules: newRules(opts), store: e.own, name: name}
+	m, err := e.load(ctx, q, func() (source, error) {
 		return bytesSource{b, e.cfg.MaxModuleSize}, nil
 	})
 	if err != nil {

@@ -93,7 +93,7 @@ func checkNothingLeft(t *testing.T, cfg Config, before int) int {
 	}
 	artefacts, _ := filepath.Glob(filepath.Join(cfg.Root, "*"))
 	for _, path := range artefacts {
-		if len(filepath.Base(path)) != 2*len(key{}) {
+		if strings.HasPrefix(filepath.Base(path), tempPrefix) {
 			t.Errorf("left behind: %s", path)
 		}
 		os.Remove(path)

@@ -11,17 +11,18 @@ import (
 	"github.com/containerd-wasm/containerd-wasm/runtime/engine/binary"
 )
 
-// A header stands before the code in a cached file: its name, and the child's record
-// of what it wrote and loaded. In the file it is cacheMagic; its fields in this
+// A header stands before the code in an artefact: its name, and the child's record
+// of what it wrote and loaded. In the artefact it is cacheMagic; its fields in this
 // order, each number 8 bytes, little-endian; and the sha256 of all that.
 type header struct {
-	Key    key    `json:"-"` // so that a file under another's name is not taken for it
+	Key    Key    `json:"-"` // so that an artefact under another's name is not taken for it
+	Salt   uint64 `json:"-"` // so that what replaces a damaged artefact has another digest
 	Size   uint64 // bytes of code
 	Digest [sha256.Size]byte
 	Counts binary.Counts
 }
 
-const cacheMagic = "wasmart\x02"
+const cacheMagic = "wasmart\x03"
 
 var headerSize = len(cacheMagic) + stdbinary.Size(header{}) + sha256.Size
 

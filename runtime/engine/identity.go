@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/containerd/containerd/v2/pkg/namespaces"
 	"github.com/containerd/errdefs"
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
@@ -70,16 +71,25 @@ var errChanged = errors.New("changed while it was read")
 // changedRetries is how often a load starts over because of errChanged.
 const changedRetries = 3
 
-func (e *Engine) loadFile(ctx context.Context, f *os.File, sealed bool) (*Module, error) {
-	r := newRules(nil)
+func (e *Engine) loadFile(ctx context.Context, f *os.File, use Use) (*Module, error) {
+	namespace, _ := namespaces.Namespace(ctx)
+	q := request{store: e.cfg.Store, name: f.Name(), namespace: namespace, container: use.Container}
 	for range changedRetries {
-		d, err := e.digestFile(f, sealed)
+		d, id, err := e.digestFile(f, use.Sealed)
 		if err != nil {
 			return nil, err
 		}
-		m, err := e.acquire(ctx, d, r, func() (source, error) {
+		q.digest = d
+		m, err := e.load(ctx, q, func() (source, error) {
 			return newFileSource(f, e.cfg.MaxModuleSize)
 		})
+		if err == nil {
+			var file any
+			if use.Sealed {
+				file = id
+			}
+			q.store.Use(ctx, use.Container, file, m.shared.rec)
+		}
 		if !errors.Is(err, errChanged) {
 			return m, err
 		}
@@ -88,26 +98,28 @@ func (e *Engine) loadFile(ctx context.Context, f *os.File, sealed bool) (*Module
 }
 
 // digestFile returns the digest of f's bytes, without reading them if f has not
-// changed since they were last read. The answer only chooses which module to
+// changed since they were last read, and the file's identity. The answer only chooses which module to
 // look for: what is compiled is hashed again from a private copy.
-func (e *Engine) digestFile(f *os.File, sealed bool) (digest.Digest, error) {
+func (e *Engine) digestFile(f *os.File, sealed bool) (digest.Digest, fileID, error) {
 	before, settled, err := identify(f, e.cfg.MaxModuleSize, sealed)
 	if err != nil {
-		return "", err
+		return "", fileID{}, err
 	}
 	if d, ok := e.files.get(before); ok {
-		return d, nil
+		return d, before, nil
 	}
 	d, err := hashFile(f, before.size, e.cfg.MaxModuleSize)
 	if err != nil {
-		return "", err
+		return "", fileID{}, err
 	}
+	e.counters.moduleReads.Add(1)
+	e.counters.moduleBytes.Add(uint64(before.size))
 	after, _, err := identify(f, e.cfg.MaxModuleSize, sealed)
 	if err != nil {
-		return "", err
+		return "", fileID{}, err
 	}
 	if settled && before == after {
 		e.files.put(before, d)
 	}
-	return d, nil
+	return d, before, nil
 }

@@ -17,7 +17,7 @@ func TestUnchangedFileIsNotReadAgain(t *testing.T) {
 	e, compiled := newEngine(t, testConfig(t))
 	path := file(t, "app.wasm", tiny(t))
 	f := open(t, path)
-	m, err := e.Load(t.Context(), f)
+	m, err := e.Load(t.Context(), f, Use{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func TestUnchangedFileIsNotReadAgain(t *testing.T) {
 	}
 	defer m.Release()
 	e.files.put(id, m.Digest())
-	again, err := e.Load(t.Context(), f)
+	again, err := e.Load(t.Context(), f, Use{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestChangedFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		f := open(t, path)
-		m, err := e.Load(t.Context(), f)
+		m, err := e.Load(t.Context(), f, Use{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -99,7 +99,7 @@ func TestFileChangesUnderUs(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.files.put(id, digest.FromString("what the file had when it was hashed"))
-	if _, err := e.Load(t.Context(), f); !errdefs.IsUnavailable(err) ||
+	if _, err := e.Load(t.Context(), f, Use{}); !errdefs.IsUnavailable(err) ||
 		!strings.Contains(err.Error(), `module "app.wasm" changed while it was read, again and again`) {
 		t.Errorf("ever-changing file: %v", err)
 	}
@@ -109,7 +109,7 @@ func TestFileChangesUnderUs(t *testing.T) {
 	if err := os.WriteFile(path, one, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	m, err := e.Load(t.Context(), f)
+	m, err := e.Load(t.Context(), f, Use{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestLoadNeedsARegularFile(t *testing.T) {
 		"/dev/ptmx":  `module "ptmx" is not a regular file: invalid argument`,
 		"/proc/self": `module "self" is not a regular file: invalid argument`,
 	} {
-		if _, err := e.Load(t.Context(), open(t, path)); err == nil || !strings.HasSuffix(err.Error(), want) {
+		if _, err := e.Load(t.Context(), open(t, path), Use{}); err == nil || !strings.HasSuffix(err.Error(), want) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
@@ -139,7 +139,7 @@ func TestMaxModuleSize(t *testing.T) {
 	cfg.MaxModuleSize = int64(len(b)) - 1
 	e, compiled := newEngine(t, cfg)
 	want := `max_module_size`
-	if _, err := e.Load(t.Context(), open(t, file(t, "app.wasm", b))); !errdefs.IsResourceExhausted(err) || !strings.Contains(err.Error(), want) {
+	if _, err := e.Load(t.Context(), open(t, file(t, "app.wasm", b)), Use{}); !errdefs.IsResourceExhausted(err) || !strings.Contains(err.Error(), want) {
 		t.Errorf("file: %v", err)
 	}
 	if _, err := e.LoadBytes(t.Context(), "app", b); !errdefs.IsResourceExhausted(err) || !strings.Contains(err.Error(), want) {

@@ -21,7 +21,6 @@ type image struct {
 	file   *os.File
 	size   int64 // bytes
 	digest digest.Digest
-	key    key // where the compiled code goes
 }
 
 // copyBuffer is the number of bytes that are copied at a time.
@@ -67,6 +66,12 @@ type bytesSource struct {
 
 func (s bytesSource) open() (*image, error) { return seal(bytes.NewReader(s.b), s.max) }
 func (s bytesSource) close()                {}
+
+// noSource is for a build that must not compile.
+type noSource struct{}
+
+func (noSource) open() (*image, error) { return nil, errdefs.ErrNotFound }
+func (noSource) close()                {}
 
 // contents reads f from its start without moving its offset, and one byte more
 // than max, so that the reader can tell.

@@ -59,7 +59,7 @@ type measured struct{ Module, Instance int64 }
 
 func measure(t *testing.T, cfg Config, path string) {
 	e, _ := newEngine(t, cfg)
-	m, err := e.Load(t.Context(), open(t, path))
+	m, err := e.Load(t.Context(), open(t, path), Use{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func TestHelperMeasure(t *testing.T) {
 	instantiate(t, tinyModule.AST()) // whatever is made once
 	f := open(t, path)
 	before := resident(t)
-	m, err := e.Load(t.Context(), f)
+	m, err := e.Load(t.Context(), f, Use{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func TestConfigErrorsNameTheKey(t *testing.T) {
 			t.Errorf("%s: %v", key, err)
 		}
 	}
-	if err := good.validate(); err != nil || good.MaxParallel < 1 {
+	if err := good.Validate(); err != nil || good.MaxParallel < 1 {
 		t.Errorf("defaults: %v, max_parallel %d", err, good.MaxParallel)
 	}
 }
@@ -59,11 +59,11 @@ func TestLoadIsNativeAndReleaseUnloads(t *testing.T) {
 	before := nativeMappings(t)
 	for i, path := range []string{cHello(t), goHello(t)} {
 		f := open(t, path)
-		a, err := e.Load(t.Context(), f)
+		a, err := e.Load(t.Context(), f, Use{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := e.Load(t.Context(), f)
+		b, err := e.Load(t.Context(), f, Use{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +98,7 @@ func TestLoadConcurrently(t *testing.T) {
 		f := open(t, path)
 		wg.Go(func() {
 			var err error
-			if modules[i], err = e.Load(t.Context(), f); err != nil {
+			if modules[i], err = e.Load(t.Context(), f, Use{}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -125,17 +125,17 @@ func TestCancelledWaiterDoesNotCancelTheBuild(t *testing.T) {
 	e, compiled := newEngine(t, testConfig(t))
 	entered, proceed := make(chan struct{}), make(chan struct{})
 	compile := e.compile
-	e.compile = func(ctx context.Context, img *image, r rules) error {
+	e.compile = func(ctx context.Context, img *image, o order) error {
 		close(entered)
 		<-proceed
-		return compile(ctx, img, r)
+		return compile(ctx, img, o)
 	}
 	path := file(t, "app.wasm", tiny(t))
 	f := open(t, path)
 	ctx, cancel := context.WithCancel(t.Context())
 	first := make(chan error)
 	go func() {
-		_, err := e.Load(ctx, f)
+		_, err := e.Load(ctx, f, Use{})
 		first <- err
 	}()
 	<-entered
@@ -146,7 +146,7 @@ func TestCancelledWaiterDoesNotCancelTheBuild(t *testing.T) {
 	f.Close()
 	second := make(chan error)
 	go func() {
-		m, err := e.Load(t.Context(), open(t, path))
+		m, err := e.Load(t.Context(), open(t, path), Use{})
 		if err == nil {
 			m.Release()
 		}
@@ -159,7 +159,7 @@ func TestCancelledWaiterDoesNotCancelTheBuild(t *testing.T) {
 	if n := compiled.Load(); n != 1 {
 		t.Errorf("%d compilations, want 1", n)
 	}
-	if _, err := e.Load(ctx, open(t, path)); !errors.Is(err, context.Canceled) {
+	if _, err := e.Load(ctx, open(t, path), Use{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("load with a cancelled context: %v", err)
 	}
 }
@@ -169,12 +169,12 @@ func TestSlowBuildDoesNotBlockOthers(t *testing.T) {
 	slow, fast := tiny(t), wat(t, `(module (func) (func (export "_start")))`)
 	entered, proceed := make(chan struct{}), make(chan struct{})
 	compile := e.compile
-	e.compile = func(ctx context.Context, img *image, r rules) error {
-		if img.digest == digest.FromBytes(slow) {
+	e.compile = func(ctx context.Context, img *image, o order) error {
+		if o.Module == digest.FromBytes(slow) {
 			close(entered)
 			<-proceed
 		}
-		return compile(ctx, img, r)
+		return compile(ctx, img, o)
 	}
 	done := make(chan error)
 	go func() {
@@ -201,10 +201,10 @@ func TestCloseEndsLoads(t *testing.T) {
 	}
 	entered := make(chan struct{})
 	compile := e.compile
-	e.compile = func(ctx context.Context, img *image, r rules) error {
+	e.compile = func(ctx context.Context, img *image, o order) error {
 		close(entered)
 		<-ctx.Done()
-		return compile(ctx, img, r)
+		return compile(ctx, img, o)
 	}
 	done := make(chan error)
 	go func() {
@@ -234,13 +234,13 @@ func TestIdleModuleStaysLoaded(t *testing.T) {
 	cfg.IdleTime = 100 * time.Millisecond
 	e, _ := newEngine(t, cfg)
 	f := open(t, file(t, "app.wasm", tiny(t)))
-	first, err := e.Load(t.Context(), f)
+	first, err := e.Load(t.Context(), f, Use{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ast := first.AST()
 	first.Release()
-	again, err := e.Load(t.Context(), f)
+	again, err := e.Load(t.Context(), f, Use{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,9 +52,9 @@ func newEngine(t testing.TB, cfg Config) (*Engine, *atomic.Int32) {
 	}
 	var compiled atomic.Int32
 	compile := e.compile
-	e.compile = func(ctx context.Context, img *image, r rules) error {
+	e.compile = func(ctx context.Context, img *image, o order) error {
 		compiled.Add(1)
-		return compile(ctx, img, r)
+		return compile(ctx, img, o)
 	}
 	t.Cleanup(func() {
 		if err := e.Close(); err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+	"github.com/containerd/log"
 	"github.com/opencontainers/go-digest"
 	"github.com/second-state/WasmEdge-go/wasmedge"
 )
@@ -27,7 +28,10 @@ type Module struct {
 func (m *Module) AST() *wasmedge.AST { return m.shared.ast }
 
 // Digest returns the sha256 of the module's bytes as they were loaded.
-func (m *Module) Digest() digest.Digest { return m.shared.digest }
+func (m *Module) Digest() digest.Digest { return m.shared.rec.Module }
+
+// Tier says how far the code is optimized.
+func (m *Module) Tier() Tier { return m.shared.rec.Tier }
 
 // Info tells how much the module has of what takes memory.
 func (m *Module) Info() Info { return m.shared.info }
@@ -44,67 +48,112 @@ func (m *Module) Release() {
 //	                       |                  +----last drop--->+
 //	                       +-----build-----> failed: absent at once
 type shared struct {
-	key    key
-	digest digest.Digest
+	rec Record
 
 	// Guarded by Engine.mu.
 	refs      int // the build counts as one; negative: unloaded
 	idleSince time.Time
 
-	ready chan struct{} // closed when ast and info, or err, are set
-	ast   *wasmedge.AST
-	info  Info
-	err   error
+	compiling chan struct{} // closed when the build begins to wait for a compiler
+	ready     chan struct{} // closed when ast and info, or err, are set
+	ast       *wasmedge.AST
+	info      Info
+	err       error
 }
 
-// acquire returns a hold on the module with digest d. Concurrent calls for one
-// module share one build, for which the first of them makes the source. Errors
-// are phrases without a subject. errChanged: the source had other bytes.
-func (e *Engine) acquire(ctx context.Context, d digest.Digest, r rules, newSource func() (source, error)) (*Module, error) {
+// load returns a hold on the best of the module that is there, or on Tier0, which
+// is compiled if need be. Errors are those of acquire.
+func (e *Engine) load(ctx context.Context, q request, newSource func() (source, error)) (*Module, error) {
+	if m := e.loadOptimized(ctx, q); m != nil {
+		return m, nil
+	}
+	m, err := e.acquire(ctx, q, e.record(q.digest, q.rules, Tier0), newSource)
+	if err == nil {
+		e.requestOptimized(q)
+	}
+	return m, err
+}
+
+// loadOptimized returns nil if there is no optimized code, or none that loads: no
+// start fails, or waits, for that.
+func (e *Engine) loadOptimized(ctx context.Context, q request) *Module {
+	if e.cfg.Optimize == Tier0 || q.store == e.own {
+		return nil
+	}
+	rec := e.record(q.digest, q.rules, e.cfg.Optimize)
+	if !has(q.store, rec.Key) {
+		return nil
+	}
+	m, err := e.acquire(ctx, q, rec, func() (source, error) { return noSource{}, nil })
+	if err != nil {
+		log.G(ctx).WithError(err).WithField("module", q.digest).Debug("no optimized code")
+		return nil
+	}
+	return m
+}
+
+// acquire returns a hold on the module of rec. Concurrent calls for one module
+// share one build, for which the first of them makes the source. Errors are
+// phrases without a subject. errChanged: the source had other bytes.
+func (e *Engine) acquire(ctx context.Context, q request, rec Record, newSource func() (source, error)) (*Module, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("was not loaded: %w", err)
 	}
-	s, err := e.join(d, r, newSource)
+	s, err := e.join(q, rec, newSource)
 	if err != nil {
 		return nil, err
 	}
-	select {
-	case <-s.ready:
-	case <-ctx.Done():
+	if err := e.await(ctx, s, q); err != nil {
 		e.drop(s)
-		return nil, fmt.Errorf("was not loaded in time: %w", ctx.Err())
-	}
-	if s.err != nil {
-		e.drop(s)
-		return nil, s.err
+		return nil, err
 	}
 	return &Module{engine: e, shared: s}, nil
 }
 
+// await waits for a build, and says so if that takes a compiler.
+func (e *Engine) await(ctx context.Context, s *shared, q request) error {
+	compiling := s.compiling
+	for {
+		select {
+		case <-s.ready:
+			return s.err
+		case <-compiling:
+			compiling = nil
+			e.counters.waiting.Add(1)
+			defer e.counters.waiting.Add(-1)
+			log.G(ctx).WithField("module", q.digest).WithField("name", q.name).WithField("container", q.container).
+				Info("a start waits for its module to be compiled")
+			e.tell(Event{Kind: Waiting, Namespace: q.namespace, Container: q.container, Name: q.name, Module: q.digest, Tier: s.rec.Tier})
+		case <-ctx.Done():
+			return fmt.Errorf("was not loaded in time: %w", ctx.Err())
+		}
+	}
+}
+
 // join takes a reference to the module, and starts its build if there is none.
-func (e *Engine) join(d digest.Digest, r rules, newSource func() (source, error)) (*shared, error) {
-	k := e.key(d, r)
+func (e *Engine) join(q request, rec Record, newSource func() (source, error)) (*shared, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
 		return nil, errClosed
 	}
-	if s := e.modules[k]; s != nil {
+	if s := e.modules[rec.Key]; s != nil {
 		s.refs++
+		e.counters.memoryHits.Add(1)
 		return s, nil
 	}
-	if err, ok := e.refused.get(k); ok {
+	if err, ok := e.refused.get(rec.Key); ok {
 		return nil, err
 	}
 	src, err := newSource()
 	if err != nil {
 		return nil, err
 	}
-	s := &shared{key: k, digest: d, refs: 2, ready: make(chan struct{})}
-	e.modules[k] = s
+	s := &shared{rec: rec, refs: 2, compiling: make(chan struct{}), ready: make(chan struct{})}
+	e.modules[rec.Key] = s
 	e.builds.Go(func() {
 		defer src.close()
-		s.err = e.build(s, r, src)
+		s.err = e.build(s, q, src)
 		e.finish(s)
 	})
 	return s, nil
@@ -115,9 +164,9 @@ func (e *Engine) join(d digest.Digest, r rules, newSource func() (source, error)
 func (e *Engine) finish(s *shared) {
 	if s.err != nil {
 		e.mu.Lock()
-		delete(e.modules, s.key)
-		if isRefusal(s.err) {
-			e.refused.put(s.key, s.err)
+		delete(e.modules, s.rec.Key)
+		if s.rec.Tier == Tier0 && isRefusal(s.err) {
+			e.refused.put(s.rec.Key, s.err)
 		}
 		e.mu.Unlock()
 	}
@@ -148,8 +197,8 @@ func (e *Engine) unloadIdle(s *shared, wait time.Duration) {
 	e.mu.Lock()
 	idle := s.refs == 0 && time.Since(s.idleSince) >= wait
 	if idle {
-		if e.modules[s.key] == s {
-			delete(e.modules, s.key)
+		if e.modules[s.rec.Key] == s {
+			delete(e.modules, s.rec.Key)
 		}
 		s.refs-- // unloaded once: nobody finds it any more
 	}

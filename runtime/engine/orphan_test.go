@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/containerd-wasm/containerd-wasm/test/patience"
 )
 
 // A daemon that is killed takes its compilers along.
@@ -44,9 +46,10 @@ func TestChildDiesWithItsParent(t *testing.T) {
 
 func eventually(t *testing.T, what string, happened func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !happened(); time.Sleep(10 * time.Millisecond) {
+	limit := patience.For(10 * time.Second)
+	for deadline := time.Now().Add(limit); !happened(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 10 s: %s", what)
+			t.Fatalf("not within %v: %s", limit, what)
 		}
 	}
 }

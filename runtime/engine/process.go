@@ -42,7 +42,7 @@ func childCommand(ctx context.Context, dir, arg string) *exec.Cmd {
 
 // runChild runs one child to its end and judges how it ended. It returns what
 // the child says of the code that it left in scratch.
-func (e *Engine) runChild(ctx context.Context, img *image, scratch *scratch, j job) (header, error) {
+func (e *Engine) runChild(ctx context.Context, img *image, scratch *scratch, wall time.Duration, j job) (header, error) {
 	arg, err := json.Marshal(j)
 	if err != nil {
 		return header{}, unavailable(err)
@@ -54,7 +54,7 @@ func (e *Engine) runChild(ctx context.Context, img *image, scratch *scratch, j j
 	defer out.Close()
 	defer in.Close()
 
-	timed, cancel := context.WithTimeout(ctx, e.cfg.CompileTimeout)
+	timed, cancel := context.WithTimeout(ctx, wall)
 	defer cancel()
 	stderr := &head{max: maxStderr}
 	cmd := childCommand(timed, scratch.path(), string(arg))
@@ -77,6 +77,9 @@ func (e *Engine) runChild(ctx context.Context, img *image, scratch *scratch, j j
 		return header{}, err
 	case ctx.Err() != nil:
 		return header{}, errClosed
+	case timed.Err() != nil && j.Idle:
+		// It may have waited for a processor all the time.
+		return header{}, unavailable(fmt.Errorf("the compiler did not end within %v", wall))
 	case timed.Err() != nil:
 		return header{}, fmt.Errorf("took longer to compile than compile_timeout (%v): raise it in the engine's configuration, or make the module smaller: %w",
 			e.cfg.CompileTimeout, errdefs.ErrResourceExhausted)

@@ -189,7 +189,7 @@ func TestImageSuppliedCodeIsIgnored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := e.cache.open(m.shared.key)
+	a, err := e.openArtefact(t.Context(), e.own, m.shared.rec.Key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,12 +213,12 @@ func TestImageSuppliedCodeIsIgnored(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer m.Release()
-			b, err := e.cache.open(m.shared.key)
+			b, err := e.openArtefact(t.Context(), e.own, m.shared.rec.Key)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer b.close()
-			if m.shared.key == e.key(digest.FromBytes(plain), rules{}) {
+			if m.shared.rec == e.record(digest.FromBytes(plain), rules{}, Tier0) {
 				t.Error("one key for two modules")
 			}
 			if !bytes.HasPrefix(b.code(), plain) {

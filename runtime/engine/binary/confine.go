@@ -43,7 +43,7 @@ const (
 // Its imports of socket functions have names for which WasmEdge compares signatures
 // (renameSockets).
 //
-// Errors are phrases without a subject.
+// What it returns, it would not change again. Errors are phrases without a subject.
 func Confine(module []byte) ([]byte, error) {
 	start, hasStart, hasExports, err := findStart(module)
 	if err != nil {

@@ -3,6 +3,7 @@
 package binary
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -72,6 +73,10 @@ func TestConfine(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", tc.desc, err)
 			continue
+		}
+		// A module is optimized from what Confine made of it.
+		if again, err := Confine(out); err != nil || !bytes.Equal(again, out) {
+			t.Errorf("%s: the second time is different: %v", tc.desc, err)
 		}
 		text := disassemble(t, out)
 		if !strings.Contains(text, tc.want) || tc.gone != "" && strings.Contains(text, tc.gone) {

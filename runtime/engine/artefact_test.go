@@ -3,15 +3,14 @@
 package engine
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/containerd/errdefs"
 	"github.com/second-state/WasmEdge-go/wasmedge"
 
 	"golang.org/x/sys/unix"
@@ -63,22 +62,14 @@ func TestCacheSurvivesDamage(t *testing.T) {
 		bad[at] ^= 1
 		return bad
 	}
-	// An artefact that is what was written, but by something else.
-	uncompiled := filepath.Join(t.TempDir(), "uncompiled")
-	if err := os.Mkdir(uncompiled, 0o700); err != nil {
-		t.Fatal(err)
-	}
 	h, err := decodeHeader(good)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := (&cache{uncompiled}).put(h.Key, recordOf(b), bytes.NewReader(b)); err != nil {
-		t.Fatal(err)
-	}
-	plain, err := os.ReadFile((&cache{uncompiled}).path(h.Key))
-	if err != nil {
-		t.Fatal(err)
-	}
+	// An artefact that is what was written, but by something else.
+	uncompiled := recordOf(b)
+	uncompiled.Key = h.Key
+	plain := append(uncompiled.encode(), b...)
 	h.Key[0] ^= 1
 	others := append(h.encode(), good[headerSize:]...)
 	fifo := entry(t, cfg)
@@ -89,9 +80,10 @@ func TestCacheSurvivesDamage(t *testing.T) {
 		"extended":      append(append([]byte{}, good...), 0),
 		"bad magic":     flip(0),
 		"bad key":       flip(len(cacheMagic)),
-		"bad length":    flip(len(cacheMagic) + len(key{})),
-		"bad digest":    flip(len(cacheMagic) + len(key{}) + 8),
-		"bad counts":    flip(len(cacheMagic) + len(key{}) + 8 + sha256.Size),
+		"bad salt":      flip(len(cacheMagic) + len(Key{})),
+		"bad length":    flip(len(cacheMagic) + len(Key{}) + 8),
+		"bad digest":    flip(len(cacheMagic) + len(Key{}) + 16),
+		"bad counts":    flip(len(cacheMagic) + len(Key{}) + 16 + sha256.Size),
 		"bad checksum":  flip(headerSize - 1),
 		"bad code":      flip(len(good) - 1),
 		"not compiled":  plain,
@@ -122,30 +114,36 @@ func TestCacheSurvivesDamage(t *testing.T) {
 	}
 }
 
-func TestCacheStoresWhatWasRecorded(t *testing.T) {
-	c, err := openCache(filepath.Join(t.TempDir(), "c"))
+func TestOnlyWhatWasRecordedIsStored(t *testing.T) {
+	s, err := openDir(filepath.Join(t.TempDir(), "c"), "build")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, h := range []header{recordOf([]byte("1234")), recordOf([]byte("123456")), recordOf([]byte("12346"))} {
-		if err := c.put(key{}, h, strings.NewReader("12345")); !errors.Is(err, errOtherCode) {
+		if err := putCode(t.Context(), order{store: s}, h, strings.NewReader("12345")); !errors.Is(err, errOtherCode) {
 			t.Errorf("stored something else than %d bytes: %v", h.Size, err)
 		}
 	}
-	if left, _ := filepath.Glob(filepath.Join(c.root, "*")); len(left) > 0 {
-		t.Errorf("left %v", left)
+	if n, size := s.Size(); n != 0 || size != 0 {
+		t.Errorf("left %d files of %d bytes", n, size)
 	}
-	if _, err := c.open(key{}); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := s.Open(t.Context(), Key{}); !errdefs.IsNotFound(err) {
 		t.Errorf("open of nothing: %v", err)
 	}
 }
 
+// What an interrupted daemon, another version of it or another CPU left goes.
 func TestNewCleansUp(t *testing.T) {
 	cfg := testConfig(t)
-	if err := os.MkdirAll(cfg.Root, 0o777); err != nil {
+	if err := os.MkdirAll(filepath.Join(cfg.Root, "tmp-dir"), 0o777); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"tmp-1", "tmp-2", "kept"} {
+	build, err := Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := build + "-kept"
+	for _, name := range []string{"tmp-1", "0123456789abcdef", buildOf("another CPU") + "-x", kept} {
 		if err := os.WriteFile(filepath.Join(cfg.Root, name), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -154,7 +152,7 @@ func TestNewCleansUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	newEngine(t, cfg)
-	if filepath.Base(entry(t, cfg)) != "kept" {
+	if filepath.Base(entry(t, cfg)) != kept {
 		t.Error("removed the wrong file")
 	}
 	if st, err := os.Stat(cfg.Root); err != nil || st.Mode().Perm() != 0o700 {
@@ -165,17 +163,24 @@ func TestNewCleansUp(t *testing.T) {
 func TestKeyCoversWhatCodeDependsOn(t *testing.T) {
 	a := &Engine{cpu: "one"}
 	b := &Engine{cpu: "two"}
-	seen := map[key]bool{
-		a.key("sha256:1", rules{}):                                                        true,
-		a.key("sha256:2", rules{}):                                                        true,
-		b.key("sha256:1", rules{}):                                                        true,
-		a.key("sha256:1", newRules([]Option{WithoutStart()})):                             true,
-		a.key("sha256:1", newRules([]Option{WithImport("env", "block")})):                 true,
-		a.key("sha256:1", newRules([]Option{WithImport("a", "x"), WithImport("a", "b")})): true,
-		a.key("sha256:1", newRules([]Option{WithImport("a", "b"), WithImport("a", "x")})): true,
+	seen := map[Key]bool{}
+	for _, rec := range []Record{
+		a.record("sha256:1", rules{}, Tier0),
+		a.record("sha256:2", rules{}, Tier0),
+		a.record("sha256:1", rules{}, 2),
+		b.record("sha256:1", rules{}, Tier0),
+		a.record("sha256:1", newRules([]Option{WithoutStart()}), Tier0),
+		a.record("sha256:1", newRules([]Option{WithImport("env", "block")}), Tier0),
+		a.record("sha256:1", newRules([]Option{WithImport("a", "x"), WithImport("a", "b")}), Tier0),
+		a.record("sha256:1", newRules([]Option{WithImport("a", "b"), WithImport("a", "x")}), Tier0),
+	} {
+		seen[rec.Key] = true
 	}
-	if len(seen) != 6 {
-		t.Errorf("%d different keys, want 6", len(seen))
+	if len(seen) != 7 {
+		t.Errorf("%d different keys, want 7", len(seen))
+	}
+	if buildOf("one") == buildOf("two") {
+		t.Error("one build for two CPUs")
 	}
 }
 

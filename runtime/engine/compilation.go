@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/containerd/containerd/v2/pkg/namespaces"
+	"github.com/opencontainers/go-digest"
+)
+
+// A request is what somebody wants of a module.
+type request struct {
+	digest digest.Digest // of its bytes
+	rules  rules
+	store  Store
+	name   string // of its file, for those who read logs
+
+	namespace string
+	container string // that is to start, if any
+}
+
+// A compilation makes one artefact, for all who want it.
+type compilation struct {
+	ticket *ticket
+	done   chan struct{} // closed when err is set
+	err    error         // a phrase that follows the module's name
+}
+
+// compileShared joins the compilation of an artefact, or begins it. open opens the
+// module's bytes, once it is its turn, and before the compilation is done.
+func (e *Engine) compileShared(q request, p priority, open func() (*image, error)) *compilation {
+	rec := e.record(q.digest, q.rules, Tier0)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if c := e.compiling[rec.Key]; c != nil {
+		if p == forStart {
+			c.ticket.promote()
+		}
+		return c
+	}
+	c := &compilation{done: make(chan struct{})}
+	switch err, refused := e.refused.get(rec.Key); {
+	case e.closed:
+		c.err = errClosed
+	case refused:
+		c.err = err
+	}
+	if c.err != nil {
+		close(c.done)
+		return c
+	}
+	c.ticket = e.queue.enter(p)
+	e.compiling[rec.Key] = c
+	e.builds.Go(func() {
+		c.err = e.compileInTurn(c.ticket, q, rec, open)
+		e.mu.Lock()
+		delete(e.compiling, rec.Key)
+		if c.err != nil && isRefusal(c.err) {
+			e.refused.put(rec.Key, c.err)
+		}
+		e.mu.Unlock()
+		close(c.done)
+		if c.err == nil && q.container != "" {
+			q.store.Use(e.in(q.namespace), q.container, nil, rec)
+		}
+	})
+	return c
+}
+
+func (e *Engine) compileInTurn(t *ticket, q request, rec Record, open func() (*image, error)) error {
+	defer t.leave()
+	if err := t.wait(e.ctx); err != nil {
+		return errClosed
+	}
+	img, err := open()
+	if err != nil {
+		return err
+	}
+	defer img.close()
+	if img.digest != q.digest {
+		return errChanged
+	}
+	return e.compileTold(e.in(q.namespace), q, rec, img)
+}
+
+// compileTold compiles, and tells of it.
+func (e *Engine) compileTold(ctx context.Context, q request, rec Record, img *image) error {
+	started := time.Now()
+	err := e.compile(ctx, img, order{rec, q.rules, q.store})
+	took := time.Since(started)
+	e.counters.compiled(rec.Tier, err, took)
+	e.tell(Event{Kind: Compiled, Namespace: q.namespace, Container: q.container, Name: q.name,
+		Module: q.digest, Tier: rec.Tier, Took: took, Err: err})
+	return err
+}
+
+// in is the engine's context in a namespace of containerd's.
+func (e *Engine) in(namespace string) context.Context {
+	if namespace == "" {
+		return e.ctx
+	}
+	return namespaces.WithNamespace(e.ctx, namespace)
+}
+
+// Precompile sees to it that there is an artefact of the module in f, a file that
+// nobody can change, without loading it. It waits behind starts. f stays the
+// caller's, and is open until Precompile returns. The record is that of the best
+// artefact there is. Errors are those of Load, but there is none for ctx: it only
+// carries the namespace.
+func (e *Engine) Precompile(ctx context.Context, f *os.File) (Record, error) {
+	d, _, err := e.digestFile(f, true)
+	if err != nil {
+		return Record{}, fmt.Errorf("module %q %w", f.Name(), err)
+	}
+	namespace, _ := namespaces.Namespace(ctx)
+	q := request{digest: d, store: e.cfg.Store, name: f.Name(), namespace: namespace}
+	if rec := e.record(d, q.rules, e.cfg.Optimize); has(q.store, rec.Key) {
+		return rec, nil
+	}
+	rec := e.record(d, q.rules, Tier0)
+	if !has(q.store, rec.Key) {
+		c := e.compileShared(q, forUnpack, func() (*image, error) {
+			return seal(contents(f, e.cfg.MaxModuleSize), e.cfg.MaxModuleSize)
+		})
+		<-c.done
+		if c.err != nil {
+			return Record{}, fmt.Errorf("module %q %w", f.Name(), c.err)
+		}
+	}
+	e.requestOptimized(q)
+	return rec, nil
+}
+
+func has(s Store, k Key) bool {
+	_, ok := s.Lookup(k)
+	return ok
+}
+
+// Digest returns the digest of a file that nobody can change, and reads it at most
+// once.
+func (e *Engine) Digest(f *os.File) (digest.Digest, error) {
+	d, _, err := e.digestFile(f, true)
+	return d, err
+}
