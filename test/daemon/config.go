@@ -41,6 +41,8 @@ conf_dir = "%[1]s/cni"
 
 [plugins.'io.containerd.wasm.v1.engine']
 compile_timeout = "%[5]v"
+# Tests have better uses for the processors, and some count processes.
+optimize = "off"
 `
 
 // compileTimeout is the default, where patience asks for no more.

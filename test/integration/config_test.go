@@ -43,6 +43,7 @@ func TestPluginsAreThere(t *testing.T) {
 		"io.containerd.runtime.v2.task",
 		"io.containerd.sandbox.controller.v1.wasm",
 		"io.containerd.podsandbox.controller.v1.podsandbox",
+		"io.containerd.wasm.v1.compiler",
 		"io.containerd.wasm.v1.engine",
 		"io.containerd.wasm.v1.runtime",
 		"io.containerd.grpc.v1.cri",

@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/containerd-wasm/containerd-wasm/test/daemon"
@@ -81,9 +82,13 @@ func TestRemovedImageLeavesNothing(t *testing.T) {
 		if out := d.Ctr(t, "images", "rm", "--sync", spec.Ref); out.Code != 0 {
 			t.Fatalf("removing the image failed: %s", out.Stderr)
 		}
-		if out := d.Ctr(t, "snapshots", "--snapshotter", daemon.Snapshotter, "ls"); countLines(out.Stdout) != 1 {
-			t.Errorf("snapshots of a removed image:\n%s", out.Stdout)
-		}
+		// The daemon may be at work on them for a moment.
+		daemon.Eventually(t, "the snapshots of a removed image to go", func() error {
+			if out := d.Ctr(t, "snapshots", "--snapshotter", daemon.Snapshotter, "ls"); countLines(out.Stdout) != 1 {
+				return fmt.Errorf("there is\n%s", out.Stdout)
+			}
+			return nil
+		})
 	}
 	d.CheckLeaks(t, before)
 }
