@@ -22,14 +22,15 @@ import (
 	"github.com/containerd-wasm/containerd-wasm/runtime/seccomp"
 )
 
-// bare runs a module of testdata again and again on threads with no jail
-// (testdata/bare.c).
+// bare is a program of testdata that makes threads with no jail: one for each byte that
+// it reads.
 type bare struct{ order, answer *os.File }
 
-func newBare(b *testing.B, module string) *bare {
+// newBare compiles and starts testdata/NAME.c.
+func newBare(b *testing.B, name string, args ...string) *bare {
 	b.Helper()
-	program := filepath.Join(b.TempDir(), "bare")
-	if out, err := exec.Command("cc", "-O2", "-o", program, "testdata/bare.c", "-lwasmedge").CombinedOutput(); err != nil {
+	program := filepath.Join(b.TempDir(), name)
+	if out, err := exec.Command("cc", "-O2", "-o", program, "testdata/"+name+".c", "-lwasmedge").CombinedOutput(); err != nil {
 		b.Fatalf("cc: %v: %s", err, out)
 	}
 	orderIn, order, err := os.Pipe()
@@ -40,7 +41,7 @@ func newBare(b *testing.B, module string) *bare {
 	if err != nil {
 		b.Fatal(err)
 	}
-	cmd := exec.Command(program, compiled(modulesDir, module))
+	cmd := exec.Command(program, args...)
 	cmd.ExtraFiles, cmd.Stderr = []*os.File{orderIn, answerOut}, os.Stderr
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
@@ -57,9 +58,10 @@ func newBare(b *testing.B, module string) *bare {
 	return &bare{order, answer}
 }
 
-func (p *bare) run(b *testing.B) time.Duration {
+// run has a thread made, and returns how long that took to its end.
+func (p *bare) run(b *testing.B, order byte) time.Duration {
 	b.Helper()
-	if _, err := p.order.Write([]byte{0}); err != nil {
+	if _, err := p.order.Write([]byte{order}); err != nil {
 		b.Fatal(err)
 	}
 	var took uint64
@@ -69,12 +71,31 @@ func (p *bare) run(b *testing.B) time.Duration {
 	return time.Duration(took)
 }
 
+// BenchmarkCalls is what the kernel alone takes for what BenchmarkJail's "all but
+// mounts" asks of it: the least that this isolation can cost.
+func BenchmarkCalls(b *testing.B) {
+	s := spec(b, "hello")
+	restricted(b, s)
+	profile := filepath.Join(b.TempDir(), "profile")
+	if err := os.WriteFile(profile, s.Seccomp, 0o600); err != nil {
+		b.Fatal(err)
+	}
+	p := newBare(b, "calls", s.Rootfs, s.NetNS, s.Cgroup, profile)
+	var plain, confined []time.Duration
+	for b.Loop() {
+		plain = append(plain, p.run(b, 0))
+		confined = append(confined, p.run(b, 1))
+	}
+	bare := report(b, "bare", plain)
+	b.ReportMetric(report(b, "calls", confined)-bare, "more-p50-us")
+}
+
 // paired runs a guest and the same module on a bare thread, in turns, and returns how
 // long each took.
 func paired(b *testing.B, module string, s *Spec) (plain, jailed []time.Duration) {
-	p := newBare(b, module)
+	p := newBare(b, "bare", compiled(modulesDir, module))
 	for b.Loop() {
-		plain = append(plain, p.run(b))
+		plain = append(plain, p.run(b, 0))
 		begin := time.Now()
 		if got := runOnce(b, s); got.Ending != Exited {
 			b.Fatalf("ended with %+v", got)
