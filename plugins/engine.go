@@ -19,9 +19,11 @@ import (
 	"github.com/containerd/plugin"
 	"github.com/containerd/plugin/registry"
 	"github.com/docker/go-units"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/engine"
 	"github.com/containerd-wasm/containerd-wasm/runtime/engine/cache"
+	"github.com/containerd-wasm/containerd-wasm/runtime/telemetry"
 )
 
 // EngineConfig is the configuration of the plugin io.containerd.wasm.v1.engine.
@@ -95,6 +97,9 @@ func initEngine(ic *plugin.InitContext) (any, error) {
 	e, err := engine.New(config)
 	if err != nil {
 		return nil, err
+	}
+	if err := telemetry.RegisterEngine(prometheus.DefaultRegisterer, e.Stats); err != nil {
+		return nil, fmt.Errorf("registering the engine's metrics: %w", err)
 	}
 	store.Start(e, events, engine.Tier0, config.Optimize)
 	return e, nil

@@ -46,6 +46,13 @@ func TestMetrics(t *testing.T) {
 	if used, limit := value(t, text, "containerd_wasm_memory_used_bytes"), value(t, text, "containerd_wasm_memory_limit_bytes"); used <= 0 || limit <= used {
 		t.Errorf("guests take %v of %v bytes", used, limit)
 	}
+	var starts float64
+	for _, found := range []string{"memory", "store", "nowhere"} {
+		starts += value(t, text, fmt.Sprintf("containerd_wasm_module_lookups_total{found=%q}", found))
+	}
+	if modules := value(t, text, "containerd_wasm_modules"); starts < 4 || modules < 4 {
+		t.Errorf("%v starts asked for modules, of which %v are loaded", starts, modules)
+	}
 	if err := b.Task.Kill(b.Ctx, unix.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
