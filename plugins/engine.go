@@ -93,7 +93,7 @@ func initEngine(ic *plugin.InitContext) (any, error) {
 	}
 	store, events := v.(*cache.Store), bus.(*exchange.Exchange)
 	config.Store = store
-	config.Observer = func(e engine.Event) { announce(ic.Context, events, e) }
+	config.Observer = func(e engine.Event) { announce(ic.Context, store, events, e) }
 	e, err := engine.New(config)
 	if err != nil {
 		return nil, err
@@ -109,13 +109,15 @@ func initEngine(ic *plugin.InitContext) (any, error) {
 // compiled. Clients decode it as what it is most like.
 const CompileWaitTopic = "/wasm/compile-wait"
 
-// announce tells clients of a start that waits. That something was compiled, they
-// learn from the content store.
-func announce(ctx context.Context, p events.Publisher, e engine.Event) {
+// announce tells operators and clients of a start that waits. That something was
+// compiled, clients learn from the content store.
+func announce(ctx context.Context, store *cache.Store, p events.Publisher, e engine.Event) {
 	if e.Kind != engine.Waiting || e.Namespace == "" {
 		return
 	}
 	ctx = namespaces.WithNamespace(ctx, e.Namespace)
+	log.G(ctx).WithField("namespace", e.Namespace).WithField("container", e.Container).WithField("image", store.Image(e.Namespace, e.Container)).
+		WithField("name", e.Name).WithField("module", e.Module).Info("a start waits for its module to be compiled")
 	err := p.Publish(ctx, CompileWaitTopic, &eventstypes.ContentCreate{Digest: e.Module.String(), MediaType: "application/wasm"})
 	if err != nil {
 		log.G(ctx).WithError(err).Warn("telling that a start waits for its module to be compiled")

@@ -121,8 +121,6 @@ func (e *Engine) await(ctx context.Context, s *shared, q request) error {
 			compiling = nil
 			e.counters.waiting.Add(1)
 			defer e.counters.waiting.Add(-1)
-			log.G(ctx).WithField("module", q.digest).WithField("name", q.name).WithField("container", q.container).
-				Info("a start waits for its module to be compiled")
 			e.tell(Event{Kind: Waiting, Namespace: q.namespace, Container: q.container, Name: q.name, Module: q.digest, Tier: s.rec.Tier})
 		case <-ctx.Done():
 			return fmt.Errorf("was not loaded in time: %w", ctx.Err())

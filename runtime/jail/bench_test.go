@@ -123,3 +123,30 @@ func runOnce(b *testing.B, s *Spec) Result {
 	<-g.Done()
 	return g.Result()
 }
+
+// BenchmarkStart is how long Start takes for a module that brings 4 MiB of data: at
+// once after New, when the guest has begun to instantiate it, and 5 ms later, as when a
+// client does something in between.
+func BenchmarkStart(b *testing.B) {
+	for _, bc := range []struct {
+		name  string
+		after time.Duration
+	}{{"at once", 0}, {"5 ms later", 5 * time.Millisecond}} {
+		b.Run(bc.name, func(b *testing.B) {
+			s := spec(b, "hello")
+			s.Module = slowToInstantiate(b)
+			var times []time.Duration
+			for b.Loop() {
+				g := isolated(b, s)
+				time.Sleep(bc.after)
+				begin := time.Now()
+				if err := g.Start(); err != nil {
+					b.Fatal(err)
+				}
+				times = append(times, time.Since(begin))
+				<-g.Done()
+			}
+			report(b, "start", times)
+		})
+	}
+}

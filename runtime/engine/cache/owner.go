@@ -57,6 +57,15 @@ func (s *Store) Use(ctx context.Context, container string, file any, rec engine.
 	}
 }
 
+// Image is the name of a container's image, or empty if it has none or is gone.
+func (s *Store) Image(namespace, container string) string {
+	c, err := s.containers.Get(s.in(namespace), container)
+	if err != nil {
+		return ""
+	}
+	return c.Image
+}
+
 // ownAll sees to uses, one after the other.
 func (s *Store) ownAll() {
 	for {
