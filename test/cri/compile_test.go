@@ -6,8 +6,6 @@ import (
 	"sync"
 	"testing"
 
-	criapi "k8s.io/cri-api/pkg/apis/runtime/v1"
-
 	"github.com/containerd-wasm/containerd-wasm/test/daemon"
 	"github.com/containerd-wasm/containerd-wasm/test/images"
 )
@@ -21,16 +19,7 @@ func TestPodsOfANewImageCompileOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range pods {
 		p := podConfig(t, d, host)
-		wg.Go(func() {
-			r, err := d.CRI().RunPodSandbox(t.Context(), &criapi.RunPodSandboxRequest{Config: p, RuntimeHandler: daemon.Handler})
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			pod := &pod{d: d, id: r.GetPodSandboxId(), config: p, ctx: t.Context()}
-			defer pod.remove(t)
-			runToTheEnd(t, pod, int32(i))
-		})
+		wg.Go(func() { runPodToTheEnd(t, d, p, int32(i)) })
 	}
 	wg.Wait()
 	if n := compilations.Count(); n != 1 {

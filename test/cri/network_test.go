@@ -131,22 +131,25 @@ func TestManyPodsAtOnce(t *testing.T) {
 			network = host
 		}
 		p := podConfig(t, d, network)
-		wg.Go(func() {
-			r, err := d.CRI().RunPodSandbox(t.Context(), &criapi.RunPodSandboxRequest{Config: p, RuntimeHandler: daemon.Handler})
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			pod := &pod{d: d, id: r.GetPodSandboxId(), config: p, ctx: t.Context()}
-			defer pod.remove(t)
-			runToTheEnd(t, pod, int32(i))
-		})
+		wg.Go(func() { runPodToTheEnd(t, d, p, int32(i)) })
 	}
 	wg.Wait()
 }
 
-// runToTheEnd runs a container that exits with code. It is for goroutines, which
-// must not end the test.
+// runPodToTheEnd runs a pod of ours with one container that exits with code, and removes
+// it. It is for goroutines, which must not end the test.
+func runPodToTheEnd(t *testing.T, d *daemon.Daemon, config *criapi.PodSandboxConfig, code int32) {
+	r, err := d.CRI().RunPodSandbox(t.Context(), &criapi.RunPodSandboxRequest{Config: config, RuntimeHandler: daemon.Handler})
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	p := &pod{d: d, id: r.GetPodSandboxId(), config: config, ctx: t.Context()}
+	defer p.remove(t)
+	runToTheEnd(t, p, code)
+}
+
+// runToTheEnd runs a container that exits with code, also for goroutines.
 func runToTheEnd(t *testing.T, p *pod, code int32) {
 	config := containerConfig("exit", fmt.Sprint(code))
 	r, err := p.d.CRI().CreateContainer(p.ctx, &criapi.CreateContainerRequest{PodSandboxId: p.id, Config: config, SandboxConfig: p.config})
