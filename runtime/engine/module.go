@@ -110,6 +110,16 @@ func (e *Engine) acquire(ctx context.Context, q request, rec Record, newSource f
 	return &Module{engine: e, shared: s}, nil
 }
 
+// isReady says whether the build is over.
+func (s *shared) isReady() bool {
+	select {
+	case <-s.ready:
+		return true
+	default:
+		return false
+	}
+}
+
 // await waits for a build, and says so if that takes a compiler.
 func (e *Engine) await(ctx context.Context, s *shared, q request) error {
 	compiling := s.compiling
@@ -119,6 +129,9 @@ func (e *Engine) await(ctx context.Context, s *shared, q request) error {
 			return s.err
 		case <-compiling:
 			compiling = nil
+			if s.isReady() { // both are closed for ever, and either may come first
+				continue
+			}
 			e.counters.waiting.Add(1)
 			defer e.counters.waiting.Add(-1)
 			e.tell(Event{Kind: Waiting, Namespace: q.namespace, Container: q.container, Name: q.name, Module: q.digest, Tier: s.rec.Tier})

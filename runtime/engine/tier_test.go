@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -205,6 +206,29 @@ func TestSecondStart(t *testing.T) {
 	}
 	if n := compiled.Load(); n != 1 || waits != 0 {
 		t.Errorf("%d compilations, %d starts waited", n, waits)
+	}
+}
+
+// A start that finds the module loaded says nothing of a compiler, however often.
+func TestStartOfALoadedModuleWaitsForNothing(t *testing.T) {
+	var waits atomic.Int32
+	cfg := testConfig(t)
+	cfg.Observer = func(e Event) {
+		if e.Kind == Waiting {
+			waits.Add(1)
+		}
+	}
+	e, _ := newEngine(t, cfg)
+	f := open(t, file(t, "app.wasm", tiny(t)))
+	for range 50 {
+		m, err := e.Load(t.Context(), f, Use{Sealed: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Release()
+	}
+	if n := waits.Load(); n != 1 {
+		t.Errorf("%d starts waited, want the first", n)
 	}
 }
 

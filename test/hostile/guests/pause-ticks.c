@@ -4,13 +4,13 @@
 // exit: 0
 // after: 5
 // pause: resume
-// stdout: 40
+// stdout: 150
 #include <stdio.h>
 #include <unistd.h>
 
 int main(void)
 {
-	for (int i = 1; i <= 40; i++) {
+	for (int i = 1; i <= 150; i++) {
 		printf("%d\n", i);
 		fflush(stdout);
 		usleep(10000);
