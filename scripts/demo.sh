@@ -173,6 +173,9 @@ write_config() {
 		  conf_dir = "$dir/cni"
 		[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
 		  Root = "$dir/runc"
+		# Compilers at work in the background would count as processes here, and take time.
+		[plugins.'io.containerd.wasm.v1.engine']
+		  optimize = "off"
 	EOF
 	cat >"$dir/crictl.yaml" <<-EOF
 		runtime-endpoint: unix://$dir/c.sock
