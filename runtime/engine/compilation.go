@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/containerd/containerd/v2/pkg/namespaces"
+	"github.com/containerd/containerd/v2/pkg/tracing"
 	"github.com/opencontainers/go-digest"
 )
 
@@ -87,10 +88,15 @@ func (e *Engine) compileInTurn(t *ticket, q request, rec Record, open func() (*i
 	return e.compileTold(e.in(q.namespace), q, rec, img)
 }
 
-// compileTold compiles, and tells of it.
+// compileTold compiles, and tells of it. Its span has no parent: a compilation is for
+// all who want it.
 func (e *Engine) compileTold(ctx context.Context, q request, rec Record, img *image) error {
+	ctx, span := tracing.StartSpan(ctx, tracing.Name("wasm", "compile"), tracing.WithNamespace(ctx),
+		tracing.WithAttribute("wasm.module", q.digest.String()), tracing.WithAttribute("wasm.tier", rec.Tier.String()))
 	started := time.Now()
 	err := e.compile(ctx, img, order{rec, q.rules, q.store})
+	span.SetStatus(err)
+	span.End()
 	took := time.Since(started)
 	e.counters.compiled(rec.Tier, err, took)
 	e.tell(Event{Kind: Compiled, Namespace: q.namespace, Container: q.container, Name: q.name,
