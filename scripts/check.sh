@@ -69,17 +69,17 @@ check_licences() {
 	}
 }
 
-# check_security_tests: docs/security.md names a test for each claim, so each has to
-# be there.
-check_security_tests() {
-	step "tests named in docs/security.md"
+# check_named_tests: the documents name a test or a benchmark for what they claim, so
+# each has to be there.
+check_named_tests() {
+	step "tests named in docs"
 	local missing
 	# shellcheck disable=SC2016 # Markdown quotes so
 	missing=$(comm -23 \
-		<(grep -oE '`(Test|Fuzz|Benchmark)[A-Za-z0-9]+`' docs/security.md | tr -d '`' | sort -u) \
+		<(grep -ohE '`(Test|Fuzz|Benchmark)[A-Za-z0-9]+`' docs/*.md README.md | tr -d '`' | sort -u) \
 		<(existing '*_test.go' | xargs -d '\n' sed -nE 's/^func ((Test|Fuzz|Benchmark)[A-Za-z0-9]+)\(.*/\1/p' | sort -u))
 	[ -z "$missing" ] || {
-		printf 'check: error: docs/security.md names tests that are not there: %s\n' "$missing" >&2
+		printf 'check: error: docs name tests that are not there: %s\n' "$missing" >&2
 		return 1
 	}
 }
@@ -93,7 +93,7 @@ main() {
 	check_c
 	check_scripts
 	check_licences
-	check_security_tests
+	check_named_tests
 	snapshot >"$build/after"
 	if ! cmp -s "$build/before" "$build/after"; then
 		echo "check: error: these files were not formatted or tidy:" >&2
