@@ -41,6 +41,7 @@ var actions = []action{
 	{"is never started", 5, isNeverStarted},
 	{"is paused and goes on", 8, isPausedAndGoesOn},
 	{"is paused and killed", 8, isPausedAndKilled},
+	{"has execs", 8, hasExecs},
 	{"runs out of memory", 4, runsOutOfMemory},
 	{"reads its input", 8, readsItsInput},
 	{"has a quota and is killed", 4, hasAQuotaAndIsKilled},
@@ -177,6 +178,67 @@ func pauseTask(x *daemon.Container) error {
 	if err == nil && status.Status != containerd.Paused {
 		err = fmt.Errorf("the task is %s, and should be paused", status.Status)
 	}
+	return err
+}
+
+// hasExecs ends them one by one, or with their container.
+func hasExecs(c *client) error {
+	return c.started(daemon.Job{Image: c.oneOf(endless...)}, func(x *daemon.Container) error {
+		var execs []*running
+		for range 1 + c.IntN(3) {
+			e, err := startExec(x)
+			if err != nil {
+				return errors.Join(err, c.kill(x))
+			}
+			execs = append(execs, e)
+		}
+		c.pause(longest)
+		var err error
+		if c.IntN(2) == 0 {
+			for _, e := range execs {
+				err = errors.Join(err, e.Kill(x.Ctx, unix.SIGKILL))
+			}
+		}
+		err = errors.Join(err, c.kill(x))
+		for _, e := range execs {
+			err = errors.Join(err, e.expectKilled(x.Ctx))
+		}
+		return err
+	})
+}
+
+// running is an exec that runs, and how it ends.
+type running struct {
+	containerd.Process
+	exit <-chan containerd.ExitStatus
+}
+
+// startExec runs the container's own module once more in it.
+func startExec(x *daemon.Container) (*running, error) {
+	spec, err := x.Spec(x.Ctx)
+	if err != nil {
+		return nil, err
+	}
+	p, err := x.Task.Exec(x.Ctx, daemon.NewID(), spec.Process, cio.NullIO)
+	if err != nil {
+		return nil, fmt.Errorf("exec: %w", err)
+	}
+	exit, err := p.Wait(x.Ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.Start(x.Ctx); err != nil {
+		return nil, fmt.Errorf("starting an exec: %w", err)
+	}
+	return &running{p, exit}, nil
+}
+
+func (e *running) expectKilled(ctx context.Context) error {
+	status := <-e.exit
+	if code := status.ExitCode(); code != 137 || status.Error() != nil {
+		return fmt.Errorf("an exec ended with exit code %d (%w)", code, status.Error())
+	}
+	_, err := e.Delete(ctx)
 	return err
 }
 
