@@ -100,11 +100,24 @@ func (t *terminal) begin() {
 // copyOutput ends when nobody has the slave any more: reading fails then. A client
 // that takes nothing more does not stop the guest.
 func (t *terminal) copyOutput() {
-	master := struct{ io.Reader }{t.master}
+	master := masterReader{t.master}
 	if t.out != nil {
 		_, _ = io.Copy(struct{ io.Writer }{t}, master)
 	}
 	_, _ = io.Copy(io.Discard, master)
+}
+
+// masterReader reads what the guest wrote, to the end. The kernel looks for output
+// before it looks whether the other end is closed (n_tty_read), and fails with EIO also
+// if a guest has written, and is gone, in between: the next read has the output.
+type masterReader struct{ master *os.File }
+
+func (r masterReader) Read(b []byte) (int, error) {
+	n, err := r.master.Read(b)
+	if errors.Is(err, unix.EIO) {
+		return r.master.Read(b)
+	}
+	return n, err
 }
 
 // Write passes output on to the client.
