@@ -95,9 +95,7 @@ func (p *process) conclude(publish func(exit *runtime.Exit, oom bool)) {
 	p.starting.Lock()
 	defer p.starting.Unlock()
 	p.stdio.end()
-	// For drainTime at most. Clients stop to read when they learn of the exit: what is on
-	// its way from a terminal would be lost. runc's shim waits for that, too.
-	_ = p.stdio.wait(context.Background())
+	p.stdio.awaitTaken()
 	p.mu.Lock()
 	result := p.guest.Result()
 	status, oom := exitStatus(&result, p.signal)

@@ -197,6 +197,47 @@ func output(uri string) (jail.File, error) {
 	return f, nil
 }
 
+// takingTime is how long the exit of a guest waits for its client to take the output
+// that is left. One that reads has it in a moment.
+const takingTime = 200 * time.Millisecond
+
+// awaitTaken waits until the client has taken all output of a guest that is gone, or for
+// takingTime. Clients stop to read when they delete the task, which ctr does as soon as
+// it learns of the exit: what is left in a FIFO then is lost.
+func (s *stdio) awaitTaken() {
+	ctx, cancel := context.WithTimeout(context.Background(), takingTime)
+	defer cancel()
+	_ = s.wait(ctx)
+	for _, uri := range []string{s.io.Stdout, s.io.Stderr} {
+		if f, err := output(uri); err == nil && f.Path != "" && f.Flags == unix.O_RDWR {
+			awaitEmpty(ctx, f.Path)
+		}
+	}
+}
+
+// awaitEmpty returns at once for what is no FIFO.
+func awaitEmpty(ctx context.Context, path string) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if unix.Fstat(fd, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFIFO {
+		return
+	}
+	for {
+		if n, err := unix.IoctlGetInt(fd, unix.TIOCINQ); err != nil || n == 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(200 * time.Microsecond):
+		}
+	}
+}
+
 // readerTime is how long an exec waits for its client to open its output.
 const readerTime = 2 * time.Second
 
