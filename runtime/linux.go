@@ -53,13 +53,21 @@ func startsLinuxProgram(spec *specs.Spec, root *rootfs) bool {
 }
 
 func isLinuxProgram(f io.ReaderAt) bool {
+	head := headOf(f)
+	return head == "\x7fELF" || strings.HasPrefix(head, "#!")
+}
+
+func isModuleFile(f io.ReaderAt) bool { return headOf(f) == "\x00asm" }
+
+// headOf is what a file begins with, four bytes at most; of one that cannot be read,
+// nothing.
+func headOf(f io.ReaderAt) string {
 	head := make([]byte, 4)
 	n, err := f.ReadAt(head, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return false
+		return ""
 	}
-	text := string(head[:n])
-	return text == "\x7fELF" || strings.HasPrefix(text, "#!")
+	return string(head[:n])
 }
 
 // createLinux makes a Linux container of a pod of ours, in the pod's namespaces.

@@ -5,7 +5,6 @@ package runtime
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -64,10 +63,4 @@ func otherBinary(opts runtime.CreateOpts) bool {
 		return false
 	}
 	return o.GetBinaryName() != "" && filepath.Base(o.GetBinaryName()) != "runc"
-}
-
-func isModuleFile(f *os.File) bool {
-	magic := make([]byte, 4)
-	_, err := f.ReadAt(magic, 0)
-	return err == nil && string(magic) == "\x00asm"
 }
