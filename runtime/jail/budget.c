@@ -8,6 +8,7 @@
 #include "internal.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 static _Atomic uint64_t budget = UINT64_MAX, used;
 
@@ -80,15 +81,6 @@ uint64_t jail_limit_used(const struct jail *j)
 	return j->limit->used;
 }
 
-int jail_set_limit(struct jail *j, uint64_t bytes)
-{
-	uint64_t before = atomic_exchange(&j->limit->bytes, bytes);
-	if (j->limit->used <= bytes)
-		return 0;
-	j->limit->bytes = before;
-	return -1;
-}
-
 static bool charge_limit(struct jail *j, uint64_t bytes)
 {
 	struct jail_limit *l = j->limit;
@@ -113,11 +105,69 @@ static bool charge_both(struct jail *j, uint64_t bytes)
 	return false;
 }
 
+// Guests that are over, and have not given back yet what they were charged: that they
+// are over is told before (janitor.c).
+static _Atomic int owing;
+
+void jail_owe(struct jail *j)
+{
+	j->owes = true;
+	owing++;
+}
+
+// jail_repay leaves j->memory as it is, for the guest's result.
+void jail_repay(struct jail *j)
+{
+	if (!j->owes)
+		return;
+	j->limit->used -= j->memory + j->prepaid;
+	used -= j->charged;
+	owing--;
+}
+
+// patiently tries again while guests owe: a client that knows of the end of one may use
+// what that had. It is for threads that run no guest yet, which nobody has to stop, and
+// not for long.
+static bool patiently(bool (*try)(struct jail *, uint64_t), struct jail *j, uint64_t bytes)
+{
+	for (int ms = 0;; ms++) {
+		bool may_change = owing > 0 && ms < 500;
+		if (try(j, bytes))
+			return true;
+		if (!may_change)
+			return false;
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	}
+}
+
+static bool change_limit(struct jail *j, uint64_t bytes)
+{
+	uint64_t before = atomic_exchange(&j->limit->bytes, bytes);
+	if (j->limit->used <= bytes)
+		return true;
+	j->limit->bytes = before;
+	return false;
+}
+
+int jail_set_limit(struct jail *j, uint64_t bytes)
+{
+	return patiently(change_limit, j, bytes) ? 0 : -1;
+}
+
+bool jail_charge_overhead(struct jail *j, uint64_t bytes)
+{
+	if (!patiently(jail_charge, j, bytes))
+		return false;
+	j->refused = JAIL_REFUSED_NOTHING;
+	return true;
+}
+
 // jail_prepay charges the memory that an instance starts with, before there is one.
 bool jail_prepay(struct jail *j, uint64_t bytes)
 {
-	if (!charge_both(j, bytes))
+	if (!patiently(charge_both, j, bytes))
 		return false;
+	j->refused = JAIL_REFUSED_NOTHING;
 	j->prepaid = bytes;
 	return true;
 }
@@ -147,15 +197,6 @@ void jail_uncharge_memory(struct jail *j, uint64_t bytes)
 	j->memory -= bytes;
 	j->limit->used -= bytes;
 	jail_uncharge(j, bytes);
-}
-
-// jail_uncharge_all is called once, at the end. It leaves j->memory as it is, for the
-// guest's result.
-void jail_uncharge_all(struct jail *j)
-{
-	j->limit->used -= j->memory + j->prepaid;
-	used -= j->charged;
-	j->charged = 0;
 }
 
 uint64_t jail_memory(const struct jail *j)

@@ -26,7 +26,7 @@ type Guest struct {
 	id      uint64
 	created chan struct{} // closed once it waits for Start, or is over
 	ready   chan struct{} // closed once it is instantiated, if Start waits for that, or is over
-	done    chan struct{} // closed once its thread is gone
+	done    chan struct{} // closed once it is over
 	result  Result        // valid after done
 	tid     int           // valid after created
 	insist  sync.Once     // keepKilling
@@ -155,7 +155,7 @@ func (g *Guest) reap() {
 	var r C.struct_jail_result
 	g.mu.Lock()
 	c := g.c
-	C.jail_join(c, &r)
+	C.jail_copy_result(c, &r)
 	g.c = nil
 	g.mu.Unlock()
 	unregister(g)
@@ -327,7 +327,8 @@ func (g *Guest) withC(f func(*C.struct_jail)) {
 	}
 }
 
-// Done is closed when the guest is over and its thread gone.
+// Done is closed when the guest is over. Its thread does nothing for it any more but
+// end; its files are closed, save for stdio, which is a moment later.
 func (g *Guest) Done() <-chan struct{} { return g.done }
 
 // Result tells how the guest ended. It must not be called before Done.

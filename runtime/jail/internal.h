@@ -68,6 +68,7 @@ struct jail {
 	uint64_t charged;        // bytes, all together
 	uint64_t prepaid;        // bytes that the instance's memory may take
 	_Atomic int refused;     // enum jail_refusal
+	bool owes;               // it is over, and nothing is given back yet
 	// The address space that is reserved for linear memory (interpose.c).
 	char *linear, *linear_end;
 
@@ -128,12 +129,14 @@ bool jail_share_limit(struct jail *j, uint64_t bytes, struct jail *beside);
 void jail_leave_limit(struct jail *j);
 uint64_t jail_limit(const struct jail *j);
 uint64_t jail_limit_used(const struct jail *j);
+bool jail_charge_overhead(struct jail *j, uint64_t bytes);
 bool jail_prepay(struct jail *j, uint64_t bytes);
 bool jail_charge(struct jail *j, uint64_t bytes);
 bool jail_charge_memory(struct jail *j, uint64_t bytes);
 void jail_uncharge(struct jail *j, uint64_t bytes);
 void jail_uncharge_memory(struct jail *j, uint64_t bytes);
-void jail_uncharge_all(struct jail *j);
+void jail_owe(struct jail *j);   // it is over
+void jail_repay(struct jail *j); // what it was charged is free again
 
 // interpose.c
 const char *jail_interpose_init(void);
@@ -164,7 +167,8 @@ const char *jail_janitor_init(void);
 
 // thread.c, spawn.c
 void *jail_thread_main(void *jail);
-// jail_new makes what a thread needs, jail_delete gives it back.
+// jail_new makes what a thread needs, jail_delete gives it back,
+// when the thread is gone.
 struct jail *jail_new(size_t stack_size);
 void jail_delete(struct jail *j);
 bool jail_grow_stack(struct jail *j, const char *to);
@@ -205,7 +209,7 @@ static inline WasmEdge_String jail_string(const char *s)
 struct jail_wasm;
 int jail_wasm_create(struct jail *j); // 0, or -1 with a message
 void jail_wasm_open(struct jail *j);
+bool jail_wasm_prepay(struct jail *j);
 bool jail_wasm_instantiate(struct jail *j);
 void jail_wasm_run(struct jail *j);
-void jail_wasm_end(struct jail *j);
 void jail_wasm_delete(struct jail *j);

@@ -175,7 +175,7 @@ uint64_t jail_budget_used(void);
 
 // jail_create makes the thread. The answer comes as JAIL_EV_CREATED or
 // JAIL_EV_EXITED for id. Returns NULL and sets errno if no thread could be
-// made: EDQUOT, the budget is used up. jail_join and jail_free must follow
+// made: EDQUOT, the budget is used up. jail_copy_result and jail_free must follow
 // JAIL_EV_EXITED. beside is a guest, not freed yet, whose memory limit is for both
 // together, or NULL.
 struct jail *jail_create(uint64_t id, const struct jail_spec *spec, struct jail *beside);
@@ -217,9 +217,10 @@ void jail_query_taken(struct jail *j, uint32_t number);
 int jail_query_waits(const struct jail *j, uint32_t number);
 // jail_answer does nothing if the guest does not wait for it any more.
 void jail_answer(struct jail *j, uint32_t number, const struct jail_answer *answer);
-// jail_join waits for the thread to be gone, and copies its result.
-void jail_join(struct jail *j, struct jail_result *out);
-// jail_free has the rest deleted, later.
+// jail_copy_result copies the result, after JAIL_EV_EXITED.
+void jail_copy_result(const struct jail *j, struct jail_result *out);
+// jail_free has all that is left deleted, later: what it was charged may be charged
+// until then, and jail_create waits for that if it matters.
 void jail_free(struct jail *j);
 
 // jail_wait_event blocks until a thread has news: its id, and a set of

@@ -22,10 +22,18 @@ func limited(t *testing.T, l Limits) {
 	SetLimits(l)
 	t.Cleanup(func() {
 		SetLimits(Limits{Memory: math.MaxUint64, Threads: math.MaxInt})
-		if used := MemoryUsed(); used != 0 {
-			t.Errorf("%d bytes are still charged", used)
-		}
+		nothingCharged(t)
 	})
+}
+
+// nothingCharged waits until what guests had that are over is given back.
+func nothingCharged(t *testing.T) {
+	t.Helper()
+	for deadline := time.Now().Add(patience.For(5 * time.Second)); MemoryUsed() != 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d bytes stay charged", MemoryUsed())
+		}
+	}
 }
 
 func TestMemoryLimit(t *testing.T) {
@@ -81,6 +89,42 @@ func TestBudgetOfAllGuests(t *testing.T) {
 	}
 }
 
+// What a guest had is there for the next one as soon as its end is known: of what the
+// daemon has, and of what the container has, for execs.
+func TestMemoryOfTheLastIsForTheNext(t *testing.T) {
+	const runs = 200
+	ends := func(t *testing.T, s *Spec) {
+		for range runs {
+			if got := runGuest(t, s); got.Ending != Exited || got.Refused != NotRefused {
+				t.Fatalf("ended with %+v", got)
+			}
+		}
+	}
+	t.Run("overhead", func(t *testing.T) {
+		limited(t, Limits{Memory: 111 * PageSize, Threads: math.MaxInt})
+		s := spec(t, "hello")
+		s.Overhead, s.InitialMemory = 110*PageSize, PageSize
+		ends(t, s)
+	})
+	t.Run("memory", func(t *testing.T) {
+		limited(t, Limits{Memory: 111 * PageSize, Threads: math.MaxInt})
+		s := spec(t, "big")
+		s.Overhead, s.InitialMemory = 10*PageSize, 100*PageSize
+		ends(t, s)
+	})
+	t.Run("limit", func(t *testing.T) {
+		s := spec(t, "spin")
+		s.MemoryLimit = 101 * PageSize
+		g := create(t, s)
+		if err := g.Start(); err != nil {
+			t.Fatal(err)
+		}
+		s = beside(t, g, "big")
+		s.InitialMemory = 100 * PageSize
+		ends(t, s)
+	})
+}
+
 func TestMemoryLimitChanges(t *testing.T) {
 	s := spec(t, "grow_twice")
 	s.MemoryLimit = 4 * PageSize
@@ -133,9 +177,7 @@ func TestRefusedGuestsLeaveThreadsAsTheyWere(t *testing.T) {
 	if after := threads(t); after > before+spares {
 		t.Errorf("there are %d threads, and were %d", after, before)
 	}
-	if used := MemoryUsed(); used != 0 {
-		t.Errorf("%d bytes stay charged", used)
-	}
+	nothingCharged(t)
 	s.Overhead = 0
 	for range 2 * spares {
 		if got := runGuest(t, s); got.Ending != Exited || got.Refused != NotRefused {

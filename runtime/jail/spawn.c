@@ -105,7 +105,7 @@ static void not_made(struct jail *j, int err)
 	if (j->ordered) {
 		errno = err;
 		jail_fail(j, "make a thread", NULL);
-		jail_uncharge_all(j);
+		jail_owe(j);
 		jail_post(j, JAIL_EV_EXITED);
 		return;
 	}

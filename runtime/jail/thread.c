@@ -145,7 +145,7 @@ static void run_guest(struct jail *j)
 		return;
 	j->phase = PHASE_CREATED;
 	jail_post(j, JAIL_EV_CREATED);
-	j->ready = jail_seccomp_profile(j) == 0 && jail_wasm_instantiate(j);
+	j->ready = jail_wasm_prepay(j) && jail_seccomp_profile(j) == 0 && jail_wasm_instantiate(j);
 	// One of the two sees what the other one has set: this, or jail_start.
 	if (j->ready && j->start)
 		jail_post(j, JAIL_EV_READY);
@@ -192,7 +192,9 @@ void *jail_thread_main(void *arg)
 	if (warm)
 		serve(j);
 	j->phase = PHASE_DONE;
-	jail_wasm_end(j);
+	// fds 0 to 2 the engine never closes, and they are open until the end is known: who
+	// reads them may learn of it by that.
+	syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);
 	// From here on no signal may find this thread: its stacks go away.
 	sigset_t set;
 	sigemptyset(&set);
@@ -204,7 +206,7 @@ void *jail_thread_main(void *arg)
 	j->result.cpu_ns = (uint64_t)cpu.tv_sec * 1000000000 + (uint64_t)cpu.tv_nsec;
 	j->result.memory = j->memory;
 	j->result.refused = j->refused;
-	jail_uncharge_all(j);
+	jail_owe(j);
 	jail_post(j, JAIL_EV_EXITED);
 	return NULL;
 }
@@ -223,11 +225,14 @@ struct jail *jail_new(size_t stack)
 
 void jail_delete(struct jail *j)
 {
+	if (j->spawned)
+		pthread_join(j->thread, NULL);
 	jail_self = j; // operator delete is to know whose that is (interpose.c)
 	jail_wasm_delete(j);
 	jail_delete_lost(j);
 	jail_self = NULL;
 	munmap(j->region, region_size(j));
+	jail_repay(j);
 	jail_leave_limit(j);
 	free(j);
 }
@@ -237,7 +242,7 @@ static int charge(struct jail *j, const struct jail_spec *spec, struct jail *bes
 {
 	if (!jail_share_limit(j, spec->memory_limit, beside))
 		return ENOMEM;
-	return jail_charge(j, spec->overhead) ? 0 : EDQUOT;
+	return jail_charge_overhead(j, spec->overhead) ? 0 : EDQUOT;
 }
 
 // give_up is for a guest that cannot be charged; a spare thread is as it was.
@@ -290,9 +295,7 @@ int jail_is_there(const struct jail *j)
 	return j->phase == PHASE_CREATED || j->phase == PHASE_GUEST;
 }
 
-void jail_join(struct jail *j, struct jail_result *out)
+void jail_copy_result(const struct jail *j, struct jail_result *out)
 {
-	if (j->spawned)
-		pthread_join(j->thread, NULL);
 	*out = j->result;
 }

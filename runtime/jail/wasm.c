@@ -61,9 +61,9 @@ static unsigned long long kib(uint64_t bytes)
 	return bytes / 1024;
 }
 
-// prepay charges the memory that the module starts with. To refuse it later,
+// jail_wasm_prepay charges the memory that the module starts with. To refuse it later,
 // WasmEdge would start the guest with no memory, and keep the reserved space.
-static bool prepay(struct jail *j)
+bool jail_wasm_prepay(struct jail *j)
 {
 	uint64_t need = j->spec->initial_memory, limit = jail_limit(j);
 	if (need <= limit && jail_prepay(j, need))
@@ -158,8 +158,6 @@ static WasmEdge_Result run_guest_code(struct jail_wasm *w)
 bool jail_wasm_instantiate(struct jail *j)
 {
 	struct jail_wasm *w = j->wasm;
-	if (!prepay(j))
-		return false;
 	WasmEdge_Result r =
 		WasmEdge_ExecutorInstantiate(w->executor, &w->instance, w->store, j->spec->module);
 	if (!WasmEdge_ResultOK(r)) {
@@ -191,22 +189,13 @@ void jail_wasm_run(struct jail *j)
 	conclude(j, j->wasm, r);
 }
 
-// jail_wasm_end gives back the guest's memory and closes its files. fds 0 to 2 the engine
-// never closes.
-void jail_wasm_end(struct jail *j)
-{
-	if (j->wasm == NULL)
-		return;
-	WasmEdge_ModuleInstanceDelete(j->wasm->instance);
-	syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);
-}
-
-// jail_wasm_delete deletes the rest, where no file is open (janitor.c).
+// jail_wasm_delete runs where no file is open (janitor.c).
 void jail_wasm_delete(struct jail *j)
 {
 	struct jail_wasm *w = j->wasm;
 	if (w == NULL)
 		return;
+	WasmEdge_ModuleInstanceDelete(w->instance);
 	WasmEdge_ModuleInstanceDelete(w->wasi);
 	WasmEdge_StoreDelete(w->store);
 	WasmEdge_ExecutorDelete(w->executor);
