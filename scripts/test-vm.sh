@@ -111,6 +111,7 @@ write_variables() {
 start_virtiofsd() {
 	local sandbox=none # needs no right; nothing can be written either way
 	[ "$(id -u)" -ne 0 ] || sandbox=chroot
+	rm -f "$run/root.sock"
 	setpriv --pdeathsig TERM "$root/usr/libexec/virtiofsd" --shared-dir / --readonly --sandbox $sandbox --cache always \
 		--no-announce-submounts --rlimit-nofile 0 --log-level warn --socket-path "$run/root.sock" &
 	virtiofsd=$!
@@ -123,9 +124,9 @@ start_virtiofsd() {
 }
 
 start_qemu() {
-	rm -f "$console"
+	rm -f "$console" "$run/status"
 	# A pipe, as qemu's stdio would end with its standard input.
-	exec {output}> >(exec tee "$log")
+	exec {output}> >(exec tee -a "$log")
 	tee=$!
 	setpriv --pdeathsig TERM timeout --foreground "$timeout" setpriv --pdeathsig KILL qemu-system-x86_64 \
 		-accel "$accelerator" -cpu max -smp "$cpus" -m "$memory" \
@@ -158,16 +159,46 @@ wait_for_boot() {
 	die "the VM does not boot"
 }
 
-wait_for_result() {
-	local code=0 failed
+run_vm() {
+	local code=0
+	start_virtiofsd
+	start_qemu
+	wait_for_boot
 	wait "$qemu" || code=$?
 	wait "$tee"
+	wait "$virtiofsd" || true
+	qemu='' virtiofsd=''
 	[ "$code" -ne 124 ] || die "not done in $timeout, which VM_TIMEOUT sets"
-	failed=$(status 'failed ') || {
-		show_console
-		die "the VM ended before the tests did"
-	}
-	[ "$failed" -eq 0 ]
+}
+
+# is_emulators_fault: where Linux changes its own code, it puts an int3 meanwhile.
+# qemu's emulation, with a thread for each processor, may run that later, which panics
+# the kernel.
+is_emulators_fault() { [ "$accelerator" != kvm ] && grep -q 'Oops: int3' "$console"; }
+
+leave_out_tested() {
+	local package
+	while read -r package; do
+		sed -i "\\|^$package\t|d" "$run/tests"
+	done < <(status '(ok|FAIL) ')
+}
+
+# run_all fails if a package did. If the emulator fails, another VM runs the rest.
+run_all() {
+	local failed=0 vms=1
+	run_vm
+	until status ended >/dev/null; do
+		if ! is_emulators_fault || [ $((vms += 1)) -gt 5 ]; then
+			show_console
+			die "the VM ended before the tests did"
+		fi
+		say "the emulator failed (int3): another VM runs the rest"
+		failed=$((failed + $(grep -c '^FAIL ' "$run/status" || true)))
+		leave_out_tested
+		run_vm
+	done
+	failed=$((failed + $(grep -c '^FAIL ' "$run/status" || true)))
+	[ "$failed" -eq 0 ] || die "$failed packages failed"
 }
 
 main() {
@@ -178,6 +209,7 @@ main() {
 	trap 'exit 143' TERM
 	trap 'exit 129' HUP
 	mkdir -p "$vm"
+	rm -f "$log"
 	run=$(mktemp -d "$vm/run.XXXXXX")
 	find_kernel
 	choose_packages
@@ -186,10 +218,7 @@ main() {
 	choose_accelerator
 	write_variables
 	say "booting Linux $kernel (${accelerator%%,*})"
-	start_virtiofsd
-	start_qemu
-	wait_for_boot
-	wait_for_result
+	run_all
 }
 
 main

@@ -88,6 +88,7 @@ test_package() {
 	say "testing $1"
 	(cd "$2" && "$3" -test.paniconexit0 "${flags[@]}" -test.root </dev/null) || result=FAIL
 	printf '%s\t%s\t%ss\n' $result "$1" $((SECONDS - begin))
+	echo "$result $1" >&4
 	if [ $result = ok ]; then
 		passed=$((passed + 1))
 	else
@@ -112,7 +113,7 @@ main() {
 	done <"$run/tests"
 	say "$passed packages passed, ${#failed[@]} failed in $SECONDS s"
 	[ ${#failed[@]} -eq 0 ] || printf 'FAIL\t%s\n' "${failed[@]}"
-	echo "failed ${#failed[@]}" >&4
+	echo ended >&4
 	echo b >/proc/sysrq-trigger
 	sleep infinity
 }
