@@ -7,7 +7,8 @@
 // The pod's network namespace and its CNI set-up stay with upstream's CRI
 // plugin. What remains is what the pause container did besides pausing: it
 // holds the pod's namespaces, for which a parked thread is enough, and it has
-// the pod's sysctls, hostname and /etc files made.
+// the pod's sysctls, hostname and /etc files made. RuntimeService is what CRI's calls
+// do otherwise for such pods.
 //
 //	Create -> Start -> READY -> Stop -> NOT READY -> Shutdown
 //

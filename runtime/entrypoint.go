@@ -6,42 +6,46 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 
 	"github.com/containerd/errdefs"
 	"github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/engine"
 	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
 	"github.com/containerd-wasm/containerd-wasm/runtime/telemetry"
 )
 
-// entryFunction is what a WASI command exports (WASI application ABI).
-const entryFunction = "_start"
-
 // loadEntrypoint finds the module that the command names and loads it, and
 // fills in what the guest is called with. isSealed says whether nobody can
 // change a file.
 //
-// Errors: NotFound naming the path and which modules there are; otherwise what
-// is wrong with the module (engine.Load).
+// Errors: NotFound naming the path and which modules there are, or the function and
+// which others there are; otherwise what is wrong with the module (engine.Load).
 func (m *Manager) loadEntrypoint(ctx context.Context, container string, js *jail.Spec, p *specs.Process, isSealed func(*os.File) bool) (*engine.Module, error) {
-	f, err := openEntrypoint(js, p)
+	e, err := openEntrypoint(js, p)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer e.file.Close()
 	ctx, end := telemetry.Stage(ctx, telemetry.StageLoad)
-	module, err := m.engine.Load(ctx, f, engine.Use{Container: container, Sealed: isSealed(f)})
+	module, err := m.engine.Load(ctx, e.file, engine.Use{Container: container, Sealed: isSealed(e.file)})
 	end(err)
 	if err != nil {
 		return nil, err
 	}
-	js.Module, js.Entry, js.Args = module.AST(), entryFunction, p.Args
+	initialize, err := module.Entry(e.function)
+	if err != nil {
+		module.Release()
+		return nil, fmt.Errorf("module %q %w", filepath.Base(e.file.Name()), err)
+	}
+	js.Module, js.Entry, js.Args = module.AST(), e.function, e.args
+	if initialize {
+		js.Initialize = engine.Initializer
+	}
 	js.InitialMemory = module.Info().MemoryMin * jail.PageSize
 	js.Overhead = threadBytes + module.Info().InstanceBytes()
 	return module, nil
@@ -51,39 +55,134 @@ func (m *Manager) loadEntrypoint(ctx context.Context, container string, js *jail
 // before it runs.
 const threadBytes = 64 << 10
 
-// maxCandidates is far above what any image needs: each is looked up.
-const maxCandidates = 1001
+// entrypoint is what a command names:
+//
+//	/dir/app.wasm      a path
+//	dir/app            one relative to the working directory; ".wasm" may be left out
+//	app                a name in the working directory or the directories of PATH
+//	/dir               the only module in that directory and below it
+//	app.wasm#function  a function that it exports, where a command's is _start
+type entrypoint struct {
+	file     *os.File // a module, or whatever the path names; or a directory
+	isDir    bool
+	function string
+	args     []string // that the guest gets
+}
 
-// openEntrypoint looks for args[0] as a shell would: a path, relative to the
-// working directory if it is not absolute, or a name in the directories of
-// PATH; each with ".wasm" added where there is no such file. It need not be
-// executable.
-func openEntrypoint(js *jail.Spec, p *specs.Process) (*os.File, error) {
+// openEntrypoint finds the module that the arguments begin with. Of a module that was
+// found in a directory, the first argument of the guest is its path; otherwise it
+// gets them as they are, also with a function, as with other runtimes of WebAssembly.
+//
+// Errors: NotFound naming the path and which modules there are; InvalidArgument.
+func openEntrypoint(js *jail.Spec, p *specs.Process) (*entrypoint, error) {
+	e, err := locateEntrypoint(js, p)
+	if errors.Is(err, errNoFile) {
+		return nil, fmt.Errorf("%w; %s: %w", err, describeModules(js), errdefs.ErrNotFound)
+	}
+	if err != nil || !e.isDir {
+		return e, err
+	}
+	defer e.file.Close()
+	file, err := onlyModule(js, e.file)
+	if err != nil {
+		return nil, fmt.Errorf("entrypoint %q: %w", p.Args[0], err)
+	}
+	arg := file.Name()
+	if _, function, named := strings.Cut(p.Args[0], "#"); named {
+		arg += "#" + function
+	}
+	return &entrypoint{file: file, function: e.function, args: append([]string{arg}, p.Args[1:]...)}, nil
+}
+
+// maxEntrypoint is the kernel's limit of a path (PATH_MAX).
+const maxEntrypoint = 4096
+
+// locateEntrypoint looks for args[0] as a shell would, and for a module that need not be
+// executable. What is after the first # names a function, unless there is a file
+// of the whole name. A directory is taken if there is no file, and if it is named by a
+// path.
+//
+// Errors: errNoFile; InvalidArgument.
+func locateEntrypoint(js *jail.Spec, p *specs.Process) (*entrypoint, error) {
 	name := p.Args[0]
-	var candidates []string
-	switch {
-	case path.IsAbs(name):
-		candidates = []string{path.Clean(name)}
-	case strings.Contains(name, "/"):
-		candidates = []string{path.Join("/", p.Cwd, name)}
-	default:
-		candidates = []string{path.Join("/", p.Cwd, name)}
-		for _, dir := range searchPath(p.Env) {
-			candidates = append(candidates, path.Join("/", dir, name))
-		}
-		if len(candidates) > maxCandidates {
-			return nil, fmt.Errorf("entrypoint %q: PATH has %d directories, more than %d: %w", name, len(candidates)-1, maxCandidates-1, errdefs.ErrInvalidArgument)
-		}
+	if len(name) > maxEntrypoint {
+		return nil, fmt.Errorf("the entrypoint has %d bytes, more than %d: %w", len(name), maxEntrypoint, errdefs.ErrInvalidArgument)
 	}
+	e := &entrypoint{function: engine.CommandEntry, args: p.Args}
+	err := e.open(js, p, name)
+	if module, function, named := strings.Cut(name, "#"); named && errors.Is(err, errNoFile) {
+		if module == "" || function == "" {
+			return nil, fmt.Errorf("entrypoint %q: before the # there is to be a module, and after it a function: %w", name, errdefs.ErrInvalidArgument)
+		}
+		e.function = function
+		err = e.open(js, p, module)
+	}
+	if errors.Is(err, errNoFile) {
+		return nil, fmt.Errorf("entrypoint %q: %w", name, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+var errNoFile = errors.New("no such file in the container")
+
+// open opens what a name without a function stands for.
+//
+// Errors: errNoFile; InvalidArgument.
+func (e *entrypoint) open(js *jail.Spec, p *specs.Process, name string) error {
+	candidates, isPath, err := candidatesOf(name, p)
+	if err != nil {
+		return err
+	}
+	var dir *os.File
 	for _, c := range candidates {
-		for _, file := range []string{c, c + ".wasm"} {
-			f, err := openInGuest(js, file)
-			if err == nil || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) {
-				return f, err
-			}
+		f, err := openInGuest(js, c)
+		switch {
+		case isMissing(err):
+		case err != nil:
+			dir.Close()
+			return err
+		case !isDir(f):
+			dir.Close()
+			e.file = f
+			return nil
+		case isPath && dir == nil:
+			dir = f
+		default:
+			f.Close()
 		}
 	}
-	return nil, fmt.Errorf("entrypoint %q: no such file in the container; %s: %w", name, describeModules(js), errdefs.ErrNotFound)
+	if dir == nil {
+		return errNoFile
+	}
+	e.file, e.isDir = dir, true
+	return nil
+}
+
+// maxCandidates is far above what any image needs: each is looked up.
+const maxCandidates = 2002
+
+// candidatesOf returns absolute paths in the container, and whether the name is a path,
+// not one that is looked for in PATH.
+func candidatesOf(name string, p *specs.Process) (candidates []string, isPath bool, err error) {
+	add := func(file string) { candidates = append(candidates, file, file+".wasm") }
+	if path.IsAbs(name) {
+		add(path.Clean(name))
+		return candidates, true, nil
+	}
+	add(path.Join("/", p.Cwd, name))
+	if strings.Contains(name, "/") || name == "." || name == ".." {
+		return candidates, true, nil
+	}
+	for _, dir := range searchPath(p.Env) {
+		add(path.Join("/", dir, name))
+	}
+	if len(candidates) > maxCandidates {
+		return nil, false, fmt.Errorf("entrypoint %q: PATH has %d directories, more than %d: %w", name, len(candidates)/2-1, maxCandidates/2-1, errdefs.ErrInvalidArgument)
+	}
+	return candidates, false, nil
 }
 
 func searchPath(env []string) []string {
@@ -93,91 +192,4 @@ func searchPath(env []string) []string {
 		}
 	}
 	return nil
-}
-
-// openInGuest opens a regular file as the guest would see it: in the mount
-// that covers the path, or the root. No symlink leads out of it.
-func openInGuest(js *jail.Spec, name string) (*os.File, error) {
-	root, rel := js.Rootfs, name
-	if m, inside := covering(js.Mounts, name); m != nil {
-		root, rel = m.Source, inside
-	}
-	if rel == "" {
-		return openRegular(unix.AT_FDCWD, root, name, 0)
-	}
-	dir, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: root, Err: err}
-	}
-	defer unix.Close(dir)
-	return openRegular(dir, rel, name, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
-}
-
-// covering finds the bind mount that a path is on, if any, and what of the
-// path is inside.
-func covering(mounts []jail.Mount, name string) (found *jail.Mount, inside string) {
-	for i, m := range mounts {
-		rest, ok := strings.CutPrefix(name, m.Target)
-		if ok && m.Source != "" && (rest == "" || rest[0] == '/') && (found == nil || len(m.Target) > len(found.Target)) {
-			found, inside = &mounts[i], rest
-		}
-	}
-	return found, inside
-}
-
-// openRegular opens nothing but a regular file: a FIFO would make it wait, and
-// a device can do anything.
-func openRegular(dir int, name, display string, resolve uint64) (*os.File, error) {
-	fd, err := unix.Openat2(dir, name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: resolve})
-	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: display, Err: err}
-	}
-	defer unix.Close(fd)
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return nil, &fs.PathError{Op: "stat", Path: display, Err: err}
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return nil, fmt.Errorf("entrypoint %q is not a regular file: %w", display, errdefs.ErrInvalidArgument)
-	}
-	opened, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", fd), unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: display, Err: err}
-	}
-	return os.NewFile(uintptr(opened), display), nil
-}
-
-// describeModules says which modules the root has, for an error message. It
-// gives up on large images.
-func describeModules(js *jail.Spec) string {
-	const maxShown, maxVisited = 5, 10000
-	root, err := os.OpenRoot(js.Rootfs)
-	if err != nil {
-		return "its root cannot be read"
-	}
-	defer root.Close()
-	var found []string
-	visited := 0
-	_ = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
-		if visited++; err != nil || visited > maxVisited || len(found) == maxShown {
-			return fs.SkipAll
-		}
-		if d.Type().IsRegular() && isModule(root, name) {
-			found = append(found, "/"+name)
-		}
-		return nil
-	})
-	if len(found) == 0 {
-		return "it has no WebAssembly module"
-	}
-	return "modules in it: " + strings.Join(found, ", ")
-}
-
-func isModule(root *os.Root, name string) bool {
-	f, err := root.Open(name)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	return isModuleFile(f)
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/containerd/errdefs"
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -28,6 +29,7 @@ func container(t testing.TB) *jail.Spec {
 		root + "/usr/bin/tool":       wasm + "tool",
 		root + "/usr/bin/other.wasm": wasm + "other",
 		root + "/work/local.wasm":    wasm + "local",
+		root + "/odd#name.wasm":      wasm + "odd",
 		root + "/etc/text":           "text",
 		volume + "/volume.wasm":      wasm + "volume",
 		outside + "/outside.wasm":    wasm + "outside",
@@ -87,7 +89,7 @@ func TestOpenEntrypoint(t *testing.T) {
 		"nothing/at/all":       "",
 		strings.Repeat("x", 9): "",
 	} {
-		f, err := openEntrypoint(js, command(name))
+		e, err := openEntrypoint(js, command(name))
 		if want == "" {
 			if !errdefs.IsNotFound(err) || !strings.Contains(err.Error(), "modules in it: /app.wasm") {
 				t.Errorf("%s: got %v", name, err)
@@ -98,10 +100,87 @@ func TestOpenEntrypoint(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if b, err := io.ReadAll(f); err != nil || string(b) != wasm+want {
-			t.Errorf("%s: read %q, %v", name, b, err)
+		expectContent(t, e, name, want)
+		if e.function != "_start" || e.args[0] != name {
+			t.Errorf("%s: function %q, arguments %q", name, e.function, e.args)
 		}
-		f.Close()
+	}
+}
+
+// expectContent closes the entrypoint that a name stood for.
+func expectContent(t *testing.T, e *entrypoint, name, want string) {
+	t.Helper()
+	defer e.file.Close()
+	if b, err := io.ReadAll(e.file); err != nil || string(b) != wasm+want {
+		t.Errorf("%s: read %q, %v", name, b, err)
+	}
+}
+
+func TestFunctionsInEntrypoints(t *testing.T) {
+	js := container(t)
+	for name, want := range map[string]struct{ module, function, err string }{
+		"/app.wasm#run":         {"root", "run", ""},
+		"/app#run":              {"root", "run", ""},
+		"./local#run":           {"local", "run", ""},
+		"tool#run":              {"tool", "run", ""},
+		"/vol/volume.wasm#run":  {"volume", "run", ""},
+		"/vol#run":              {"volume", "run", ""},
+		"/app.wasm#a#b":         {"root", "a#b", ""},
+		"/app.wasm#x:y/z@1#run": {"root", "x:y/z@1#run", ""},
+		"/odd#name.wasm":        {"odd", "_start", ""},
+		"/odd#name":             {"odd", "_start", ""},
+		"/odd#name.wasm#run":    {"", "", `entrypoint "/odd#name.wasm#run": no such file in the container; modules in it: /app.wasm`},
+		"/none#run":             {"", "", `entrypoint "/none#run": no such file in the container; modules in it: /app.wasm`},
+		"#":                     {"", "", `entrypoint "#": before the # there is to be a module`},
+		"#run":                  {"", "", `entrypoint "#run": before the # there is to be a module`},
+		"/app.wasm#":            {"", "", `entrypoint "/app.wasm#": before the # there is to be a module, and after it a function`},
+		"/fifo#run":             {"", "", "not a regular file"},
+		"/app.wasm#a\x00":       {"", "", "contains a NUL byte"},
+	} {
+		e, err := openEntrypoint(js, command(name))
+		if want.err != "" {
+			if err == nil || !strings.Contains(err.Error(), want.err) {
+				t.Errorf("%s: got %v, want %q", name, err, want.err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		expectContent(t, e, name, want.module)
+		if e.function != want.function {
+			t.Errorf("%s: function %q, want %q", name, e.function, want.function)
+		}
+	}
+}
+
+// What a client sends is not repeated in an error of megabytes, and looks at nothing
+// else.
+func TestHostileEntrypoints(t *testing.T) {
+	js := container(t)
+	for desc, tc := range map[string]struct {
+		name string
+		path string
+		is   func(error) bool
+	}{
+		"long":                   {"/" + strings.Repeat("x", 1<<20), "", errdefs.IsInvalidArgument},
+		"long function":          {"/app.wasm#" + strings.Repeat("x", 1<<20), "", errdefs.IsInvalidArgument},
+		"many functions":         {strings.Repeat("#", 4096), "", errdefs.IsInvalidArgument},
+		"long component":         {"/" + strings.Repeat("x", 300), "", errdefs.IsNotFound},
+		"many components":        {strings.Repeat("/x", 2048), "", errdefs.IsNotFound},
+		"long directory in PATH": {"x", strings.Repeat("x", 1<<20), errdefs.IsNotFound},
+		"NUL":                    {"/app\x00.wasm", "", errdefs.IsInvalidArgument},
+		"NUL in PATH":            {"x", "/bin\x00", errdefs.IsInvalidArgument},
+		"not UTF-8":              {"/\xff\xfe", "", errdefs.IsNotFound},
+		"terminal":               {"/\x1b[2J", "", errdefs.IsNotFound},
+	} {
+		p := command(tc.name)
+		p.Env = []string{"PATH=" + tc.path}
+		_, err := openEntrypoint(js, p)
+		if err == nil || !tc.is(err) || len(err.Error()) > 6<<10 || !utf8.ValidString(err.Error()) || strings.ContainsAny(err.Error(), "\x00\x1b") {
+			t.Errorf("%s: %.200s", desc, fmt.Sprint(err))
+		}
 	}
 }
 
@@ -122,7 +201,9 @@ func command(arg string) *specs.Process {
 func TestEntrypointsThatAreNoFiles(t *testing.T) {
 	js := container(t)
 	for name, want := range map[string]string{
-		"/usr":       "not a regular file",
+		"/usr":       "this directory has several WebAssembly modules, name one as the command: /usr/bin/other.wasm, /usr/bin/tool",
+		"/etc":       "this directory has no WebAssembly module",
+		"..":         "this directory has several WebAssembly modules, name one as the command: /app.wasm, ",
 		"/fifo":      "not a regular file",
 		"/loop.wasm": "too many levels of symbolic links",
 	} {

@@ -18,6 +18,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/containerd-wasm/containerd-wasm/runtime/engine"
 	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
 )
 
@@ -44,12 +45,12 @@ func startsLinuxProgram(spec *specs.Spec, root *rootfs) bool {
 			js.Mounts = append(js.Mounts, jail.Mount{Source: m.Source, Target: m.Destination})
 		}
 	}
-	f, err := openEntrypoint(js, spec.Process)
+	e, err := locateEntrypoint(js, spec.Process)
 	if err != nil {
 		return false
 	}
-	defer f.Close()
-	return isLinuxProgram(f)
+	defer e.file.Close()
+	return e.function == engine.CommandEntry && isLinuxProgram(e.file)
 }
 
 func isLinuxProgram(f io.ReaderAt) bool {

@@ -34,7 +34,7 @@ func TestStartsLinuxProgram(t *testing.T) {
 		t.Fatal(err)
 	}
 	for arg, want := range map[string]bool{
-		"/elf": true, "/link": true, "elf": true, "/v/script": true,
+		"/elf": true, "/link": true, "elf": true, "/v/script": true, "/elf#function": false,
 		"/module": false, "/text": false, "/short": false, "/empty": false, "/missing": false, "/": false, "/script": false,
 	} {
 		spec := &specs.Spec{

@@ -74,7 +74,7 @@ func NewManager(ctx context.Context, config Config, e *engine.Engine, publisher 
 	if err := setLimits(config); err != nil {
 		return nil, err
 	}
-	keepalive, err := e.LoadBytes(ctx, "keepalive", jail.Keepalive, engine.WithImport("env", "block"), engine.WithoutStart())
+	keepalive, err := e.LoadBytes(ctx, "keepalive", jail.Keepalive, engine.WithImport("env", "block"))
 	if err != nil {
 		return nil, fmt.Errorf("loading the keep-alive module: %w", err)
 	}

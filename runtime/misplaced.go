@@ -31,15 +31,15 @@ func checkPlace(ctx context.Context, opts runtime.CreateOpts) error {
 	if err := typeurl.UnmarshalTo(opts.Spec, &spec); err != nil {
 		return nil // upstream says what is wrong with it
 	}
-	if spec.Process == nil || len(spec.Process.Args) == 0 || !strings.HasSuffix(spec.Process.Args[0], ".wasm") {
+	if spec.Process == nil || len(spec.Process.Args) == 0 || !namesModule(spec.Process.Args[0]) {
 		return nil
 	}
 	found := false
 	look := func(root string) error {
-		f, err := openEntrypoint(&jail.Spec{Rootfs: root}, spec.Process)
+		e, err := locateEntrypoint(&jail.Spec{Rootfs: root}, spec.Process)
 		if err == nil {
-			found = isModuleFile(f)
-			f.Close()
+			found = isModuleFile(e.file)
+			e.file.Close()
 		}
 		return nil
 	}
@@ -50,6 +50,12 @@ func checkPlace(ctx context.Context, opts runtime.CreateOpts) error {
 	}
 	return fmt.Errorf("entrypoint %q is a WebAssembly module, which runc cannot run: "+
 		"use a RuntimeClass with the handler \"wasm\" for the pod, or the runtime %s: %w", spec.Process.Args[0], Name, errdefs.ErrInvalidArgument)
+}
+
+// namesModule says whether an entrypoint looks like a module's, also with a function.
+func namesModule(entrypoint string) bool {
+	module, _, _ := strings.Cut(entrypoint, "#")
+	return strings.HasSuffix(module, ".wasm") || strings.HasSuffix(entrypoint, ".wasm")
 }
 
 // otherBinary says whether the options name an OCI runtime that is not runc.

@@ -171,17 +171,29 @@ func FuzzEntrypoint(f *testing.F) {
 	f.Add("tool", "/", "/bin:/usr/bin")
 	f.Add("../link.wasm", "/vol/..", "")
 	f.Add("/vol/../../volume.wasm", "relative", "::")
+	f.Add("/app#function", "/", "")
+	f.Add("tool#a#b", "/", "/usr/bin")
+	f.Add("/odd#name", "/", "")
+	f.Add("#", "/", "")
+	f.Add(".", "/vol", "")
+	f.Add("/vol/\x00", "/", "\x00")
 	js := container(f)
 	f.Fuzz(func(t *testing.T, name, cwd, list string) {
 		if name == "" {
 			return // parseSpec refuses it
 		}
-		file, err := openEntrypoint(js, &specs.Process{Args: []string{name}, Cwd: cwd, Env: []string{"PATH=" + list}})
+		e, err := openEntrypoint(js, &specs.Process{Args: []string{name}, Cwd: cwd, Env: []string{"PATH=" + list}})
 		if err != nil {
+			if !errdefs.IsNotFound(err) {
+				checkClass(t, err)
+			}
 			return
 		}
-		defer file.Close()
-		if path := realPath(t, file); !strings.HasPrefix(path, js.Rootfs+"/") && !strings.HasPrefix(path, js.Mounts[0].Source+"/") {
+		defer e.file.Close()
+		if e.function == "" || !strings.HasSuffix(name, "#"+e.function) && e.function != "_start" {
+			t.Errorf("%q names function %q", name, e.function)
+		}
+		if path := realPath(t, e.file); !strings.HasPrefix(path, js.Rootfs+"/") && !strings.HasPrefix(path, js.Mounts[0].Source+"/") {
 			t.Errorf("%q in %q opened %q", name, cwd, path)
 		}
 	})

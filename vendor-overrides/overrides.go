@@ -9,6 +9,7 @@
 //	io.containerd.runtime.v2.task    also runs our runtime's tasks     task.go
 //	io.containerd.cri.v1.runtime     has a handler "wasm" by default   cri.go
 //	io.containerd.cri.v1.images      pulls for it into our snapshotter cri.go
+//	io.containerd.grpc.v1.cri        passes calls on to ours           criservice.go
 //	io.containerd.transfer.v1.local  unpacks into our snapshotter      transfer.go
 package overrides
 
@@ -25,6 +26,7 @@ var decorators = map[string]func(*plugin.Registration) error{
 	"io.containerd.runtime.v2.task":   decorateTask,
 	"io.containerd.cri.v1.runtime":    decorateCRI,
 	"io.containerd.cri.v1.images":     decorateImages,
+	"io.containerd.grpc.v1.cri":       decorateCRIService,
 	"io.containerd.transfer.v1.local": decorateTransfer,
 }
 

@@ -169,7 +169,7 @@ func TestKeyCoversWhatCodeDependsOn(t *testing.T) {
 		a.record("sha256:2", rules{}, Tier0),
 		a.record("sha256:1", rules{}, 2),
 		b.record("sha256:1", rules{}, Tier0),
-		a.record("sha256:1", newRules([]Option{WithoutStart()}), Tier0),
+		a.record("sha256:1", newRules([]Option{WithImport("env", "f")}), Tier0),
 		a.record("sha256:1", newRules([]Option{WithImport("env", "block")}), Tier0),
 		a.record("sha256:1", newRules([]Option{WithImport("a", "x"), WithImport("a", "b")}), Tier0),
 		a.record("sha256:1", newRules([]Option{WithImport("a", "b"), WithImport("a", "x")}), Tier0),

@@ -61,6 +61,9 @@ func (e *Engine) loadStored(s *shared, q request) error {
 	}
 	err = binary.CheckCompiled(a.code())
 	if err == nil {
+		s.functions, err = functionsOf(a.code())
+	}
+	if err == nil {
 		e.counters.validations.Add(1)
 		s.ast, err = loadAST(a.code())
 	}

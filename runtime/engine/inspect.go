@@ -26,8 +26,12 @@ func inspect(module []byte, r rules) error {
 	if err := checkImports(module, r); err != nil {
 		return err
 	}
-	if !r.NoStart {
-		return checkStart(ast)
+	functions, err := functionsOf(module)
+	if err == nil {
+		err = functions.check()
+	}
+	if err != nil {
+		return refusal{err}
 	}
 	return nil
 }
@@ -63,35 +67,4 @@ func explainInvalid(module []byte, err error) error {
 		return errors.New("uses exception handling, which is not supported: build it " + proposals[0].without)
 	}
 	return fmt.Errorf("is not a valid WebAssembly module: %w", err)
-}
-
-// checkStart checks that a module is a command.
-func checkStart(ast *wasmedge.AST) error {
-	reactor := false
-	for _, export := range ast.ListExports() {
-		switch export.GetExternalName() {
-		case "_initialize":
-			reactor = true
-		case "_start":
-			return checkStartType(export)
-		}
-	}
-	if reactor {
-		return refusal{errors.New(`exports "_initialize" and no "_start": it is a reactor (a library); build it as a command, without -mexec-model=reactor, -buildmode=c-shared or crate-type cdylib`)}
-	}
-	return refusal{errors.New(`exports no function "_start": build it as a program with a main function, for wasm32-wasip1`)}
-}
-
-func checkStartType(export *wasmedge.ExportType) error {
-	if export.GetExternalType() != wasmedge.ExternType_Function {
-		return refusal{errors.New(`exports "_start", but not as a function`)}
-	}
-	t, ok := export.GetExternalValue().(*wasmedge.FunctionType)
-	if !ok {
-		return errors.New("cannot tell the type of _start")
-	}
-	if p, r := t.GetParametersLength(), t.GetReturnsLength(); p != 0 || r != 0 {
-		return refusal{fmt.Errorf(`exports function "_start" with %d parameters and %d results: a command's has none`, p, r)}
-	}
-	return nil
 }

@@ -208,7 +208,7 @@ func TestCloseEndsLoads(t *testing.T) {
 	}
 	done := make(chan error)
 	go func() {
-		_, err := e.LoadBytes(t.Context(), "late", wat(t, `(module)`), WithoutStart())
+		_, err := e.LoadBytes(t.Context(), "late", wat(t, `(module)`))
 		done <- err
 	}()
 	<-entered

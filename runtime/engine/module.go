@@ -55,9 +55,10 @@ type shared struct {
 	idleSince time.Time
 
 	compiling chan struct{} // closed when the build begins to wait for a compiler
-	ready     chan struct{} // closed when ast and info, or err, are set
+	ready     chan struct{} // closed when ast, info and functions, or err, are set
 	ast       *wasmedge.AST
 	info      Info
+	functions exportedFunctions
 	err       error
 }
 

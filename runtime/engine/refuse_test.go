@@ -85,9 +85,15 @@ func TestRefusedModules(t *testing.T) {
 			`imports function "wasi_snapshot_preview1"."sock_open_v2" with another signature than the host's: `},
 		"reactor": {`(module (func (export "_initialize")))`,
 			`exports "_initialize" and no "_start": it is a reactor (a library); build it as a command, without -mexec-model=reactor, -buildmode=c-shared or crate-type cdylib`},
-		"start is a memory": {`(module (memory (export "_start") 1))`, `exports "_start", but not as a function`},
+		"start is a memory": {`(module (memory (export "_start") 1))`, `exports no function "_start": build it as a program with a main function, for wasm32-wasip1`},
 		"start has a type": {`(module (func (export "_start") (param i32) (result i64) i64.const 0))`,
-			`exports function "_start" with 1 parameters and 1 results: a command's has none`},
+			`exports function "_start" with 1 parameters and 1 results: it is to have none`},
+		"start has a result": {`(module (func (export "_start") (result i32) i32.const 0) (func (export "f")))`,
+			`exports function "_start" with 0 parameters and 1 results: it is to have none`},
+		"initializer has a type": {`(module (func (export "_initialize") (param i32)) (func (export "f")))`,
+			`exports function "_initialize" with 1 parameters and 0 results: it is to have none`},
+		"nothing to begin with": {`(module (func (export "add") (param i32 i32) (result i32) i32.const 0) (func (export "f") (result f64) f64.const 0))`,
+			`exports no function "_start": build it as a program with a main function, for wasm32-wasip1`},
 		"type error": {`(module (func (export "_start") i32.add drop))`, `is not a valid WebAssembly module: `},
 		"exceptions": {command(`(tag $e) (func throw $e)`),
 			`uses exception handling, which is not supported: build it without -fwasm-exceptions, or with panic=abort`},
@@ -143,18 +149,18 @@ func TestAcceptedModules(t *testing.T) {
 func TestOptionsHoldForTheirCallerOnly(t *testing.T) {
 	e, compiled := newEngine(t, testConfig(t))
 	b := wat(t, `(module (import "env" "block" (func $b)) (func (export "go") call $b))`)
-	m, err := e.LoadBytes(t.Context(), "keepalive", b, WithImport("env", "block"), WithoutStart())
+	m, err := e.LoadBytes(t.Context(), "keepalive", b, WithImport("env", "block"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer m.Release()
-	for _, opts := range [][]Option{nil, {WithoutStart()}, {WithImport("env", "block")}} {
+	for _, opts := range [][]Option{nil, {WithImport("env", "other")}} {
 		if _, err := e.LoadBytes(t.Context(), "guest", b, opts...); !errdefs.IsInvalidArgument(err) {
 			t.Errorf("with %d options: %v", len(opts), err)
 		}
 	}
-	if n := compiled.Load(); n != 4 {
-		t.Errorf("%d compilations, want 4", n)
+	if n := compiled.Load(); n != 3 {
+		t.Errorf("%d compilations, want 3", n)
 	}
 }
 

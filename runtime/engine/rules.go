@@ -7,8 +7,6 @@ import "slices"
 // rules are what a module must satisfy beyond being valid. They are part of the
 // module's key, so that an exemption made for one caller helps no other.
 type rules struct {
-	// NoStart: the module need not export _start.
-	NoStart bool `json:"no_start,omitempty"`
 	// Imports are functions that the host provides beside WASI's, sorted.
 	Imports []importName `json:"imports,omitempty"`
 }
@@ -20,11 +18,6 @@ type importName struct {
 
 // An Option relaxes what LoadBytes asks of a module.
 type Option func(*rules)
-
-// WithoutStart accepts a module that does not export _start.
-func WithoutStart() Option {
-	return func(r *rules) { r.NoStart = true }
-}
 
 // WithImport accepts the import of one function that the caller provides. Its
 // signature is not compared before the module is instantiated.

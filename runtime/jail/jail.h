@@ -80,7 +80,9 @@ struct jail_sysctl {
 // jail_join; strings end in NUL, lists in NULL where no length is given.
 struct jail_spec {
 	const void *module;  // WasmEdge_ASTModuleContext; NULL parks the thread
-	const char *entry;   // exported function to call
+	const char *entry;   // exported function to call, without parameters; if its result is
+			     // an i32, that is the exit code
+	const char *init;    // another one, to be called before it, or NULL
 	const char *rootfs;  // host directory; NULL for a parked thread
 	const char *mntns;   // mount namespace in which rootfs is entered as it is, mounts
 			     // and all, as another guest has it; NULL: it is cloned

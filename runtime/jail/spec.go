@@ -44,7 +44,8 @@ type Sysctl struct {
 // its namespaces until it is killed.
 type Spec struct {
 	Module         *wasmedge.AST // compiled; stays loaded until Done
-	Entry          string        // exported function, without parameters and results
+	Entry          string        // exported function without parameters; if its result is an i32, that is the exit code
+	Initialize     string        // another one, to be called before it; empty: none
 	Args, Env      []string
 	Rootfs         string // host directory that becomes the guest's /
 	RootfsReadonly bool   // for the guest
@@ -123,7 +124,7 @@ func newOrder(s *Spec) (*order, error) {
 		}
 		c.module = module
 	}
-	c.entry, c.rootfs = o.optional(s.Entry), o.optional(s.Rootfs)
+	c.entry, c.init, c.rootfs = o.optional(s.Entry), o.optional(s.Initialize), o.optional(s.Rootfs)
 	c.netns, c.hostname = o.optional(s.NetNS), o.optional(s.Hostname)
 	c.rootfs_readonly, c.rootfs_sealed = flag(s.RootfsReadonly), flag(s.RootfsSealed)
 	if s.View != nil {
@@ -165,7 +166,7 @@ func (s *Spec) validate() error {
 	if len(s.Seccomp)%sockFilter != 0 || len(s.Seccomp) > maxFilter*sockFilter || s.MaxFiles < 0 {
 		return fmt.Errorf("a malformed seccomp program, or a negative number of files: %w", errdefs.ErrInvalidArgument)
 	}
-	strs := slices.Concat([]string{s.Entry, s.Rootfs, s.NetNS, s.Hostname, s.Cgroup, s.AppArmor}, s.Args, s.Env, s.Masked, s.Readonly)
+	strs := slices.Concat([]string{s.Entry, s.Initialize, s.Rootfs, s.NetNS, s.Hostname, s.Cgroup, s.AppArmor}, s.Args, s.Env, s.Masked, s.Readonly)
 	for _, f := range s.Stdio {
 		strs = append(strs, f.Path)
 	}

@@ -18,6 +18,7 @@ struct jail_wasm {
 	WasmEdge_ModuleInstanceContext *wasi;
 	WasmEdge_ModuleInstanceContext *instance;
 	const WasmEdge_FunctionInstanceContext *entry;
+	WasmEdge_Value returned; // by the entry
 };
 
 static void say(struct jail *j, int ending, const char *message)
@@ -106,6 +107,14 @@ static void tell_guest_log(const struct jail *j)
 			j->result.message);
 }
 
+// exit_code is what proc_exit or the entry's result says.
+static uint32_t exit_code(const struct jail_wasm *w, WasmEdge_Result r)
+{
+	if (r.Code == 0 && WasmEdge_ValTypeIsI32(w->returned.Type))
+		return (uint32_t)WasmEdge_ValueGetI32(w->returned);
+	return WasmEdge_ModuleInstanceWASIGetExitCode(w->wasi);
+}
+
 // conclude says how guest code ended. A guest that was to end may also have
 // ended by itself, over a host call that failed for it. What enters the engine's
 // fault path shows as its out-of-bounds trap.
@@ -121,7 +130,7 @@ static void conclude(struct jail *j, const struct jail_wasm *w, WasmEdge_Result 
 			"system call %d: the seccomp profile ends who makes it", j->bad_call);
 	} else if (WasmEdge_ResultOK(r)) {
 		j->result.ending = JAIL_END_EXIT;
-		j->result.code = WasmEdge_ModuleInstanceWASIGetExitCode(w->wasi);
+		j->result.code = exit_code(w, r);
 	} else if (j->fault == JAIL_END_OVERFLOW) {
 		say(j, JAIL_END_OVERFLOW, "call stack exhausted");
 	} else if (j->fault == JAIL_END_TRAP) {
@@ -133,24 +142,30 @@ static void conclude(struct jail *j, const struct jail_wasm *w, WasmEdge_Result 
 		tell_guest_log(j);
 }
 
-static WasmEdge_Result call(struct jail_wasm *w, const WasmEdge_FunctionInstanceContext *f)
+static const WasmEdge_FunctionInstanceContext *find(const struct jail_wasm *w, const char *name)
 {
-	return WasmEdge_ExecutorInvoke(w->executor, f, NULL, 0, NULL, 0);
+	return WasmEdge_ModuleInstanceFindFunction(w->instance, jail_string(name));
 }
 
-// run_guest_code calls the module's start function, if it has one, and the
-// entry. The engine has turned the former into an export: so no guest code
-// runs at instantiation, before there is a memory to watch.
-static WasmEdge_Result run_guest_code(struct jail_wasm *w)
+// run_before calls an exported function, if there is one of that name. false: the
+// guest has ended, also by proc_exit.
+static bool run_before(struct jail_wasm *w, const char *name, WasmEdge_Result *r)
 {
-	const WasmEdge_FunctionInstanceContext *start =
-		WasmEdge_ModuleInstanceFindFunction(w->instance, jail_string(JAIL_START_EXPORT));
-	if (start != NULL) {
-		WasmEdge_Result r = call(w, start);
-		if (r.Code != 0) // also proc_exit
-			return r;
-	}
-	return call(w, w->entry);
+	const WasmEdge_FunctionInstanceContext *f = name != NULL ? find(w, name) : NULL;
+	if (f != NULL)
+		*r = WasmEdge_ExecutorInvoke(w->executor, f, NULL, 0, NULL, 0);
+	return f == NULL || r->Code == 0;
+}
+
+// run_guest_code calls the module's start function, if it has one, a library's
+// initializer, and the entry. The engine has turned the first into an export: so no
+// guest code runs at instantiation, before there is a memory to watch.
+static WasmEdge_Result run_guest_code(struct jail_wasm *w, const struct jail_spec *spec)
+{
+	WasmEdge_Result r;
+	if (!run_before(w, JAIL_START_EXPORT, &r) || !run_before(w, spec->init, &r))
+		return r;
+	return WasmEdge_ExecutorInvoke(w->executor, w->entry, NULL, 0, &w->returned, 1);
 }
 
 // jail_wasm_instantiate runs no guest code (run_guest_code). false: the result says
@@ -168,7 +183,7 @@ bool jail_wasm_instantiate(struct jail *j)
 		say(j, JAIL_END_INIT, "no memory for an instance of the module");
 		return false;
 	}
-	w->entry = WasmEdge_ModuleInstanceFindFunction(w->instance, jail_string(j->spec->entry));
+	w->entry = find(w, j->spec->entry);
 	if (w->entry != NULL)
 		return true;
 	j->result.ending = JAIL_END_INIT;
@@ -184,7 +199,7 @@ void jail_wasm_run(struct jail *j)
 	// the flag is seen here or the signal finds the phase.
 	WasmEdge_Result r = WasmEdge_Result_Fail;
 	if (!j->killed)
-		r = run_guest_code(j->wasm);
+		r = run_guest_code(j->wasm, j->spec);
 	j->phase = PHASE_DONE;
 	conclude(j, j->wasm, r);
 }

@@ -35,6 +35,8 @@ func TestCtrRun(t *testing.T) {
 		"input":            {image: "echo", input: "from\nstdin\n", stdout: "from\nstdin\n"},
 		"much input":       {image: "echo", input: strings.Repeat("0123456789abcdef", 1<<15), stdout: strings.Repeat("0123456789abcdef", 1<<15)},
 		"relative command": {image: "exit", args: []string{"exit.wasm", "3"}, code: 3},
+		"only module":      {image: "exit", args: []string{"/", "7"}, code: 7},
+		"function":         {image: "exit", args: []string{"/exit.wasm#_start", "8"}, code: 8},
 		"cwd":              {image: "exit", flags: []string{"--cwd", "/tmp"}, args: []string{"../exit.wasm", "4"}, code: 4},
 		"host network":     {image: "exit", flags: []string{"--net-host"}, args: []string{"/exit.wasm", "5"}, code: 5},
 		"null io":          {image: "exit", flags: []string{"--null-io"}, args: []string{"/exit.wasm", "6"}, code: 6},

@@ -60,7 +60,7 @@ func TestEntrypointsThatAreNotThere(t *testing.T) {
 	module := []byte("\x00asm\x01\x00\x00\x00")
 	none := importFiles(t, d, map[string][]byte{"/etc/text": []byte("x")}, "/main.wasm")
 	some := importFiles(t, d, map[string][]byte{"/bin/one.wasm": module, "/two": module, "/text": []byte("x")}, "/main.wasm")
-	noCommand := importFiles(t, d, map[string][]byte{"/bin/one.wasm": module})
+	noCommand := importFiles(t, d, map[string][]byte{"/bin/one.wasm": module, "/two": module, "/etc/text": []byte("x")})
 	for name, tc := range map[string]struct {
 		image string
 		args  []string
@@ -68,7 +68,9 @@ func TestEntrypointsThatAreNotThere(t *testing.T) {
 	}{
 		"no module":   {none, nil, `"/main.wasm": no such file in the container; it has no WebAssembly module`},
 		"others":      {some, nil, "modules in it: /bin/one.wasm, /two"},
-		"directory":   {noCommand, []string{"/bin"}, "is not a regular file"},
+		"directory":   {noCommand, []string{"/etc"}, `entrypoint "/etc": this directory has no WebAssembly module`},
+		"several":     {noCommand, []string{"/"}, `entrypoint "/": this directory has several WebAssembly modules, name one as the command: /bin/one.wasm, /two`},
+		"function":    {noCommand, []string{"/two#none"}, `module "two" exports no function "_start"`},
 		"no command":  {noCommand, []string{""}, "no entrypoint"},
 		"host's file": {noCommand, []string{"/proc/self/exe"}, "no such file in the container"},
 		"up and out":  {noCommand, []string{"../../../../etc/passwd"}, "no such file in the container"},

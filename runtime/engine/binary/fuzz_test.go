@@ -135,6 +135,26 @@ func FuzzCount(f *testing.F) {
 	})
 }
 
+// What is exported is in the module, and no more than is counted.
+func FuzzFunctions(f *testing.F) {
+	addSeeds(f)
+	f.Add([]byte(header + "\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x07\x05\x01\x01f\x00\x00"))
+	f.Fuzz(func(t *testing.T, module []byte) {
+		n := uint64(0)
+		for e, err := range Functions(module) {
+			if err != nil {
+				return
+			}
+			if n++; !bytes.Contains(module, []byte(e.Name)) {
+				t.Errorf("%q is not in the module", e.Name)
+			}
+		}
+		if c, err := Count(module); err == nil && n > c.Exports {
+			t.Errorf("%d functions of %d exports", n, c.Exports)
+		}
+	})
+}
+
 // An artefact that is accepted ends in its code.
 func FuzzCheckCompiled(f *testing.F) {
 	addSeeds(f)
