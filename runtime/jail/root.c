@@ -52,11 +52,16 @@ const char *jail_root_init(void)
 	return err;
 }
 
+// jail_set_mount_attr sets attributes, and ends propagation. A clone propagates as its
+// original does, and systemd shares all mounts of a host: what is mounted there later
+// would reach the guest, with none of these attributes, and what is mounted in the
+// guest's root would be mounted on the host too, and stay.
 int jail_set_mount_attr(struct jail *j, int fd, uint64_t attr, int flags, const char *path)
 {
 	struct mount_attr attrs;
 	memset(&attrs, 0, sizeof(attrs));
 	attrs.attr_set = attr;
+	attrs.propagation = MS_PRIVATE;
 	if (syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | flags, &attrs, sizeof(attrs)) != 0)
 		return jail_fail(j, "mount_setattr", path);
 	return 0;

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package jail
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// sharedMount is a directory on which a file system is mounted that shows its mounts to
+// all clones of it, as systemd makes every mount of a host.
+func sharedMount(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	mountTmpfs(t, dir)
+	if err := unix.Mount("", dir, "", unix.MS_SHARED, ""); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func mountTmpfs(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// What is mounted on a host later would reach its guests without NODEV, NOSUID and
+// read-only, and might be procfs. What guests have mounted would stay on the host.
+func TestMountsDoNotPropagate(t *testing.T) {
+	s := spec(t, "spin")
+	host := sharedMount(t)
+	root := filepath.Join(host, "root")
+	if err := os.CopyFS(root, os.DirFS(s.Rootfs)); err != nil {
+		t.Fatal(err)
+	}
+	s.Rootfs = root
+	volume, file := filepath.Join(host, "volume"), filepath.Join(host, "file")
+	mountTmpfs(t, filepath.Join(volume, "below"))
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.Mounts = []Mount{
+		{Source: volume, Target: "/recursive", Recursive: true},
+		{Source: volume, Target: "/single"},
+		{Source: file, Target: "/recursive/below/file"},
+		{Target: "/single/tmpfs"},
+	}
+	s.Masked = []string{"/recursive/later"}
+	for _, dir := range []string{"/later", "/below/later"} {
+		if err := os.MkdirAll(volume+dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mounts := func(pid string) string {
+		t.Helper()
+		b, err := os.ReadFile("/proc/" + pid + "/mountinfo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	before := mounts("self")
+	g := create(t, s)
+	if after := mounts("self"); after != before {
+		t.Errorf("before the guest, the host's mounts were\n%s\nand are\n%s", before, after)
+	}
+	guests := readProc(t, g, "mountinfo")
+	for line := range strings.Lines(guests) {
+		if strings.Contains(line, "shared:") || strings.Contains(line, "master:") {
+			t.Errorf("the guest's mount propagates: %s", line)
+		}
+	}
+	for _, dir := range []string{volume + "/later", volume + "/below/later", filepath.Join(root, "later")} {
+		mountTmpfs(t, dir)
+	}
+	if after := readProc(t, g, "mountinfo"); after != guests {
+		t.Errorf("the guest's mounts were\n%s\nand are\n%s", guests, after)
+	}
+}
