@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/containerd/errdefs"
@@ -26,6 +27,9 @@ func openInGuest(js *jail.Spec, name string) (*os.File, error) {
 	}
 	root, rel := js.Rootfs, name
 	if m, inside := covering(js.Mounts, name); m != nil {
+		if m.Source == "" { // an empty tmpfs
+			return nil, &fs.PathError{Op: "open", Path: name, Err: unix.ENOENT}
+		}
 		root, rel = m.Source, inside
 	}
 	if rel == "" {
@@ -44,16 +48,16 @@ func isMissing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ENAMETOOLONG)
 }
 
-// covering finds the bind mount that a path is on, if any, and what of the
-// path is inside.
+// covering finds the mount that a path is on, if any, and what of the path is
+// inside: a mount covers those before it, if they are on its target or below it.
 func covering(mounts []jail.Mount, name string) (found *jail.Mount, inside string) {
-	for i, m := range mounts {
+	for i, m := range slices.Backward(mounts) {
 		rest, ok := strings.CutPrefix(name, m.Target)
-		if ok && m.Source != "" && (rest == "" || rest[0] == '/') && (found == nil || len(m.Target) > len(found.Target)) {
-			found, inside = &mounts[i], rest
+		if ok && (rest == "" || rest[0] == '/') {
+			return &mounts[i], rest
 		}
 	}
-	return found, inside
+	return nil, ""
 }
 
 // openAt opens nothing but regular files and directories: a FIFO would make it wait,

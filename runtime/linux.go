@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"strings"
 
 	"github.com/containerd/containerd/api/types/runc/options"
@@ -42,7 +43,7 @@ func startsLinuxProgram(spec *specs.Spec, root *rootfs) bool {
 	js := &jail.Spec{Rootfs: root.path}
 	for _, m := range spec.Mounts {
 		if isBind(m) {
-			js.Mounts = append(js.Mounts, jail.Mount{Source: m.Source, Target: m.Destination})
+			js.Mounts = append(js.Mounts, jail.Mount{Source: m.Source, Target: path.Clean(m.Destination)})
 		}
 	}
 	e, err := locateEntrypoint(js, spec.Process)
@@ -120,7 +121,7 @@ func linuxOpts(opts runtime.CreateOpts, name string, hostPID bool) (runtime.Crea
 
 // isSystemdCgroup tells the two forms of CRI's cgroup paths apart: SLICE:PREFIX:NAME
 // is for systemd's driver.
-func isSystemdCgroup(path string) bool { return strings.Count(path, ":") == 2 }
+func isSystemdCgroup(group string) bool { return strings.Count(group, ":") == 2 }
 
 // ownPIDNamespace gives a container a PID namespace of its own in place of that of a
 // guest or of the pod's parked thread, which is the daemon's: the container would see

@@ -97,6 +97,9 @@ func guestMount(m specs.Mount) (jail.Mount, error) {
 	if !path.IsAbs(m.Destination) || jm.Target == "/" {
 		return jm, fmt.Errorf("not an absolute path below /: %w", errdefs.ErrInvalidArgument)
 	}
+	if len(m.UIDMappings) > 0 || len(m.GIDMappings) > 0 {
+		return jm, fmt.Errorf("uidMappings, gidMappings: mounts of guests are not id-mapped: %w", errdefs.ErrNotImplemented)
+	}
 	switch {
 	case isBind(m):
 		if !path.IsAbs(m.Source) {
@@ -144,12 +147,20 @@ func mountOption(m *jail.Mount, option string) (handled bool, err error) {
 		m.Attr |= unix.MOUNT_ATTR_NODIRATIME
 	case "bind", "rw", "nosuid", "nodev", "suid", "dev", "exec", "relatime", "strictatime",
 		"private", "rprivate", "defaults", "tmpcopyup":
-	case "shared", "rshared", "slave", "rslave":
-		return false, fmt.Errorf("option %q: mounts of guests do not propagate: %w", option, errdefs.ErrNotImplemented)
+	case "slave", "rslave":
+		return false, noPropagation(option, "HostToContainer")
+	case "shared", "rshared":
+		return false, noPropagation(option, "Bidirectional")
 	case "idmap", "ridmap":
 		return false, fmt.Errorf("option %q: mounts of guests are not id-mapped: %w", option, errdefs.ErrNotImplemented)
 	default:
 		return false, nil
 	}
 	return true, nil
+}
+
+// noPropagation: what is mounted below the source later would have neither NODEV nor
+// the other attributes of the guest's mount, and could be procfs.
+func noPropagation(option, kubernetes string) error {
+	return fmt.Errorf("option %q: mounts of guests do not propagate (in Kubernetes, mountPropagation: %s): %w", option, kubernetes, errdefs.ErrNotImplemented)
 }

@@ -53,6 +53,11 @@ func bind(source, target string, options ...string) specs.Mount {
 }
 
 func TestMountsThatAGuestCannotHave(t *testing.T) {
+	ids := []specs.LinuxIDMapping{{HostID: 1000, Size: 1}}
+	mapped := func(m specs.Mount) specs.Mount {
+		m.Type, m.Source, m.Destination = "bind", "/src", "/data"
+		return m
+	}
 	for _, tc := range []struct {
 		desc  string
 		mount specs.Mount
@@ -63,7 +68,10 @@ func TestMountsThatAGuestCannotHave(t *testing.T) {
 		{"the root", bind("/src", "/x/.."), errdefs.IsInvalidArgument, `mount on "/x/..": not an absolute path below /`},
 		{"a relative source", bind("src", "/data"), errdefs.IsInvalidArgument, `source "src" is not an absolute path`},
 		{"another type", specs.Mount{Type: "nfs", Destination: "/data"}, errdefs.IsNotImplemented, `type "nfs"`},
-		{"propagation", bind("/src", "/data", "rshared"), errdefs.IsNotImplemented, `option "rshared": mounts of guests do not propagate`},
+		{"propagation", bind("/src", "/data", "rshared"), errdefs.IsNotImplemented, `option "rshared": mounts of guests do not propagate (in Kubernetes, mountPropagation: Bidirectional)`},
+		{"propagation one way", bind("/src", "/data", "slave"), errdefs.IsNotImplemented, `option "slave": mounts of guests do not propagate (in Kubernetes, mountPropagation: HostToContainer)`},
+		{"user ids that are mapped", mapped(specs.Mount{UIDMappings: ids}), errdefs.IsNotImplemented, `mount on "/data": uidMappings`},
+		{"group ids that are mapped", mapped(specs.Mount{GIDMappings: ids}), errdefs.IsNotImplemented, `mount on "/data": uidMappings, gidMappings`},
 		{"id mapping", bind("/src", "/data", "idmap"), errdefs.IsNotImplemented, `option "idmap"`},
 		{"a misspelt option", bind("/src", "/data", "readonly"), errdefs.IsInvalidArgument, `option "readonly" is not known`},
 	} {

@@ -4,6 +4,7 @@ package runtime
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path"
@@ -72,6 +73,10 @@ func refuseLinux(l *specs.Linux) error {
 	switch {
 	case len(l.Devices) > 0:
 		return refused(fmt.Sprintf("device %q", l.Devices[0].Path))
+	case len(l.NetDevices) > 0:
+		return refused(fmt.Sprintf("network device %q", slices.Min(slices.Collect(maps.Keys(l.NetDevices)))))
+	case l.MemoryPolicy != nil:
+		return refused("linux.memoryPolicy")
 	case l.IntelRdt != nil:
 		return refused("linux.intelRdt")
 	case l.Personality != nil && l.Personality.Domain != specs.PerLinux:

@@ -76,6 +76,8 @@ func TestWhatAThreadCannotHave(t *testing.T) {
 		{`rlimit "RLIMIT_NOFILE" is there twice`, invalid, limit(specs.POSIXRlimit{Type: "RLIMIT_NOFILE", Soft: 1, Hard: 1}, specs.POSIXRlimit{Type: "RLIMIT_NOFILE", Soft: 1000, Hard: 1000})},
 		{"its soft limit 2 is above its hard limit 1", invalid, limit(specs.POSIXRlimit{Type: "RLIMIT_CORE", Soft: 2, Hard: 1})},
 		{`device "/dev/kvm"`, refused, linux(specs.Linux{Devices: []specs.LinuxDevice{{Path: "/dev/kvm"}}})},
+		{`network device "eth1"`, refused, linux(specs.Linux{NetDevices: map[string]specs.LinuxNetDevice{"eth2": {}, "eth1": {}}})},
+		{"linux.memoryPolicy", refused, linux(specs.Linux{MemoryPolicy: &specs.LinuxMemoryPolicy{Mode: specs.MpolBind, Nodes: "0"}})},
 		{"linux.intelRdt", refused, linux(specs.Linux{IntelRdt: &specs.LinuxIntelRdt{}})},
 		{`personality "LINUX32"`, refused, linux(specs.Linux{Personality: &specs.LinuxPersonality{Domain: specs.PerLinux32}})},
 		{"classID", refused, linux(specs.Linux{Resources: &specs.LinuxResources{Network: &specs.LinuxNetwork{ClassID: &class}}})},
