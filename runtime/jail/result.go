@@ -85,11 +85,11 @@ func (r *Result) err() error {
 
 func class(errno syscall.Errno) error {
 	switch errno {
-	case unix.ENOENT, unix.ENOTDIR, unix.ENODEV:
+	case unix.ENOENT, unix.ENODEV:
 		return errdefs.ErrNotFound
 	case unix.EPERM, unix.EACCES, unix.EROFS:
 		return errdefs.ErrPermissionDenied
-	case unix.EINVAL, unix.ENAMETOOLONG, unix.ELOOP:
+	case unix.EINVAL, unix.ENAMETOOLONG, unix.ELOOP, unix.ENOTDIR, unix.EISDIR:
 		return errdefs.ErrInvalidArgument
 	case unix.ENOMEM, unix.EMFILE, unix.ENFILE, unix.ENOSPC:
 		return errdefs.ErrResourceExhausted

@@ -144,15 +144,29 @@ static int clone_mount(struct jail *j, const struct jail_mount *m)
 	return fd;
 }
 
+// check_target says of a mount and its mount point what the kernel calls an invalid
+// argument.
+static int check_target(struct jail *j, mode_t mount, mode_t target, const char *path)
+{
+	if (S_ISDIR(mount) == S_ISDIR(target))
+		return 0;
+	errno = S_ISDIR(mount) ? ENOTDIR : EISDIR;
+	return jail_fail(j,
+		S_ISDIR(mount) ? "mount a directory on the file" : "mount a file on the directory",
+		path);
+}
+
 // make_target makes a mount point where there is none: directories for a
 // directory, an empty file for a file. It runs inside the guest's root, so no
 // symlink of an image leads out.
 static int make_target(struct jail *j, int fd, const char *target)
 {
-	struct stat st;
+	struct stat mount, st;
 	char path[PATH_MAX];
+	if (fstat(fd, &mount) != 0)
+		return jail_fail(j, "make mount point", target);
 	if (stat(target, &st) == 0)
-		return 0;
+		return check_target(j, mount.st_mode, st.st_mode, target);
 	if (snprintf(path, sizeof(path), "%s", target) >= (int)sizeof(path)) {
 		errno = ENAMETOOLONG;
 		return jail_fail(j, "make mount point", target);
@@ -163,10 +177,8 @@ static int make_target(struct jail *j, int fd, const char *target)
 			return jail_fail(j, "make mount point", target);
 		*p = '/';
 	}
-	if (fstat(fd, &st) != 0)
-		return jail_fail(j, "make mount point", target);
 	int made;
-	if (S_ISDIR(st.st_mode)) {
+	if (S_ISDIR(mount.st_mode)) {
 		made = mkdir(path, 0755);
 	} else {
 		made = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);

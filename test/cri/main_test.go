@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	criapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/containerd-wasm/containerd-wasm/test/daemon"
 	"github.com/containerd-wasm/containerd-wasm/test/images"
@@ -26,14 +27,16 @@ var shared = daemon.Shared(func(t testing.TB, d *daemon.Daemon) {
 		t.Fatal(err)
 	}
 	d.ImportImage(t, listenImage, img)
-	img, err = images.Several(t.Context(), map[string][]byte{"/elf": []byte("\x7fELF\x02\x01\x01")}, "sleep", "cat", "echo", "exit", "ls", "spin", "trap", "write")
+	img, err = images.Several(t.Context(), map[string][]byte{"/elf": []byte("\x7fELF\x02\x01\x01")}, "sleep", "cat", "echo", "env", "exit", "ls", "mem", "spin", "trap", "write")
 	if err != nil {
 		t.Fatal(err)
 	}
 	d.ImportImage(t, toolsImage, img)
 	// The first pod makes what stays for all others, such as the bridge.
 	p := wasmPod(t, d, own)
-	p.run(t, containerConfig("exit")).expectExit(t, 0, "Completed")
+	config := containerConfig("exit")
+	config.Mounts = []*criapi.Mount{imageVolume(toolsImage, "/image", "")}
+	p.run(t, config).expectExit(t, 0, "Completed")
 	p.remove(t)
 }, daemon.WithBridge())
 

@@ -35,6 +35,7 @@ socket_path = "%[1]s/nri.sock"
 restrict_oom_score_adj = true
 # So that namespaces that are left over show.
 netns_mounts_under_state_dir = true
+cdi_spec_dirs = ["%[1]s/cdi"]
 [plugins.'io.containerd.cri.v1.runtime'.cni]
 bin_dirs = ["/usr/lib/cni", "/opt/cni/bin"]
 conf_dir = "%[1]s/cni"
@@ -68,7 +69,7 @@ const portmap = `, {"type": "portmap", "capabilities": {"portMappings": true}}`
 
 // prepare makes the directories and the configuration.
 func (d *Daemon) prepare() error {
-	for _, dir := range []string{"d", "cni", "tmp", "fifo"} {
+	for _, dir := range []string{"d", "cni", "cdi", "tmp", "fifo"} {
 		if err := os.MkdirAll(filepath.Join(d.Dir, dir), 0o711); err != nil {
 			return err
 		}
