@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
 )
 
@@ -89,5 +90,21 @@ func TestMountsDoNotPropagate(t *testing.T) {
 	}
 	if after := readProc(t, g, "mountinfo"); after != guests {
 		t.Errorf("the guest's mounts were\n%s\nand are\n%s", guests, after)
+	}
+}
+
+// The runtime refuses procfs and says more (TestProcIsKeptFromGuests there). This is for
+// a path that is changed in between.
+func TestProcIsNotMounted(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink("/proc", link); err != nil {
+		t.Fatal(err)
+	}
+	for _, source := range []string{"/proc", "/proc/self", "/proc/self/mem", link} {
+		s := spec(t, "spin")
+		s.Mounts = []Mount{{Source: source, Target: "/mounted"}}
+		if _, err := New(t.Context(), s); !errdefs.IsPermissionDenied(err) || !strings.Contains(err.Error(), "mount procfs") {
+			t.Errorf("%s: got %v", source, err)
+		}
 	}
 }

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 // A mount namespace that holds what covers masked paths (hide.c), and nothing else.
@@ -127,6 +129,19 @@ static int make_tmpfs(struct jail *j, const struct jail_mount *m)
 	return fd;
 }
 
+// refuse_proc looks at what was cloned: its path may have led elsewhere when the caller
+// looked. In procfs, /proc/self is the daemon.
+static int refuse_proc(struct jail *j, int fd, const char *source)
+{
+	struct statfs st;
+	if (fstatfs(fd, &st) != 0)
+		return jail_fail(j, "statfs", source);
+	if (st.f_type != PROC_SUPER_MAGIC)
+		return 0;
+	errno = EPERM;
+	return jail_fail(j, "mount procfs", source);
+}
+
 static int clone_mount(struct jail *j, const struct jail_mount *m)
 {
 	if (m->source == NULL)
@@ -135,6 +150,8 @@ static int clone_mount(struct jail *j, const struct jail_mount *m)
 	int fd = (int)syscall(SYS_open_tree, AT_FDCWD, m->source, flags);
 	if (fd < 0)
 		return jail_fail(j, "open_tree", m->source);
+	if (refuse_proc(j, fd, m->source) != 0)
+		return -1;
 	if (jail_set_mount_attr(j, fd, MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID,
 		    m->recursive ? AT_RECURSIVE : 0, m->source) != 0)
 		return -1;
@@ -156,13 +173,62 @@ static int check_target(struct jail *j, mode_t mount, mode_t target, const char 
 		path);
 }
 
-// make_target makes a mount point where there is none: directories for a
-// directory, an empty file for a file. It runs inside the guest's root, so no
-// symlink of an image leads out.
+// make_one makes a directory or an empty file, if nothing has that name.
+static int make_one(const char *path, bool directory)
+{
+	int made = directory ? mkdir(path, 0755)
+			     : open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+	if (made >= 0 && !directory)
+		close(made);
+	return made >= 0 || errno == EEXIST ? 0 : -1;
+}
+
+// make_path makes path, and the directories that it is in. If a part of it is a symlink
+// to what is not there, it returns that part's length; else 0, or -1.
+static ssize_t make_path(char *path, bool directory)
+{
+	for (char *end = path; *end != '\0';) {
+		end += 1 + strcspn(end + 1, "/");
+		char next = *end;
+		*end = '\0';
+		int err = make_one(path, directory || next == '/');
+		bool dangling = err == 0 && access(path, F_OK) != 0;
+		*end = next;
+		if (err != 0 || dangling)
+			return err != 0 ? -1 : end - path;
+	}
+	return 0;
+}
+
+// follow replaces the first n bytes of path, a symlink, by where it leads.
+static int follow(char *path, size_t n)
+{
+	char link[PATH_MAX], rest[PATH_MAX];
+	strcpy(rest, path + n);
+	path[n] = '\0';
+	ssize_t len = readlink(path, link, sizeof(link) - 1);
+	if (len < 0)
+		return -1;
+	link[len] = '\0';
+	char *name = link[0] == '/' ? path : strrchr(path, '/') + 1;
+	size_t room = PATH_MAX - (size_t)(name - path);
+	if (snprintf(name, room, "%s%s", link, rest) < (int)room)
+		return 0;
+	errno = ENAMETOOLONG;
+	return -1;
+}
+
+// As many symlinks as the kernel follows.
+#define MAX_LINKS 40
+
+// make_target makes a mount point where there is none: directories for a directory, an
+// empty file for a file, also where a symlink leads to nothing, as an image's /var/run
+// may. It runs inside the guest's root, so no symlink of an image leads out.
 static int make_target(struct jail *j, int fd, const char *target)
 {
 	struct stat mount, st;
 	char path[PATH_MAX];
+	ssize_t link = -1;
 	if (fstat(fd, &mount) != 0)
 		return jail_fail(j, "make mount point", target);
 	if (stat(target, &st) == 0)
@@ -171,23 +237,13 @@ static int make_target(struct jail *j, int fd, const char *target)
 		errno = ENAMETOOLONG;
 		return jail_fail(j, "make mount point", target);
 	}
-	for (char *p = strchr(path + 1, '/'); p != NULL; p = strchr(p + 1, '/')) {
-		*p = '\0';
-		if (mkdir(path, 0755) != 0 && errno != EEXIST)
-			return jail_fail(j, "make mount point", target);
-		*p = '/';
+	for (int i = 0; i <= MAX_LINKS; i++) {
+		link = make_path(path, S_ISDIR(mount.st_mode));
+		if (link <= 0 || follow(path, (size_t)link) != 0)
+			break;
+		errno = ELOOP;
 	}
-	int made;
-	if (S_ISDIR(mount.st_mode)) {
-		made = mkdir(path, 0755);
-	} else {
-		made = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
-		if (made >= 0)
-			close(made);
-	}
-	if (made < 0 && errno != EEXIST)
-		return jail_fail(j, "make mount point", target);
-	return 0;
+	return link == 0 ? 0 : jail_fail(j, "make mount point", target);
 }
 
 // attach puts the detached mounts fds[0..n) in a namespace of the guest's own.
