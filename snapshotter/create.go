@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 
 	"github.com/containerd/containerd/v2/core/mount"
 	"github.com/containerd/containerd/v2/core/snapshots"
@@ -23,8 +24,22 @@ import (
 // The error is ErrAlreadyExists for a key in use, ErrNotFound for a missing
 // parent, ErrInvalidArgument for one that is not committed, and
 // ErrResourceExhausted, with the name of the file, if the disk is full.
+//
+// For an image that CRI mounts as a volume, it makes a view.
 func (s *snapshotter) Prepare(ctx context.Context, key, parent string, opts ...snapshots.Opt) ([]mount.Mount, error) {
+	if isImageVolume(key) {
+		return s.View(ctx, key, parent, opts...)
+	}
 	return s.create(ctx, snapshots.KindActive, key, parent, opts)
+}
+
+// isImageVolume tells by the key, which is the path that CRI mounts an image volume on,
+// below its state directory (imageVolumeDir in containerd's internal/cri/server). CRI
+// prepares what it lets nobody write to, which other snapshotters do by an overlay. An
+// active snapshot here would be a copy of all that is not a module, for each pod. Where
+// the path is another one, it is.
+func isImageVolume(key string) bool {
+	return strings.Contains(key, "/io.containerd.grpc.v1.cri/image-volumes/")
 }
 
 // View implements snapshots.Snapshotter, with Prepare's errors. It copies

@@ -11,7 +11,7 @@
 //	<root>/snapshots/rm-<x>/  a tree which is being removed
 //
 // A view has no directory of its own (unless it has no parent): its mount is
-// the parent's directory, read-only.
+// the parent's directory, read-only. So is an image that CRI mounts as a volume.
 //
 // An active snapshot is a private tree, cloned from the parent's. WebAssembly
 // modules, that is regular files which begin with "\0asm", are not copied:

@@ -97,6 +97,25 @@ func TestErrorsHaveAClassAndNameTheSnapshot(t *testing.T) {
 	}
 }
 
+// An image as a volume is not copied, and not to be written to.
+func TestImageVolumeIsAView(t *testing.T) {
+	s := open(t, t.TempDir())
+	committed := image(t, s, "image", func(dir string) { write(t, filepath.Join(dir, "file"), "text", 0o644) })
+	const key = "k8s.io/7//run/containerd/io.containerd.grpc.v1.cri/image-volumes/pod/digest"
+	mounts, err := s.Prepare(t.Context(), key, "image")
+	must(t, err)
+	want := []mount.Mount{{Type: "bind", Source: committed, Options: []string{"rbind", "ro"}}}
+	if again, err := s.Mounts(t.Context(), key); err != nil || !reflect.DeepEqual(mounts, want) || !reflect.DeepEqual(again, want) {
+		t.Errorf("mounts %v and %v, %v, want %v", mounts, again, err, want)
+	}
+	checkClass(t, s.Remove(t.Context(), "image"), errdefs.ErrFailedPrecondition)
+	_, err = s.Prepare(t.Context(), key, "image")
+	checkClass(t, err, errdefs.ErrAlreadyExists)
+	must(t, s.Remove(t.Context(), key))
+	must(t, s.Remove(t.Context(), "image"))
+	checkConsistent(t, s)
+}
+
 func TestMountsAreOneBindMount(t *testing.T) {
 	s := open(t, t.TempDir())
 	committed := image(t, s, "image", func(string) {})

@@ -5,7 +5,9 @@ package cri
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -14,6 +16,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/containerd/containerd/v2/core/snapshots"
+	"github.com/containerd/containerd/v2/pkg/namespaces"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -197,6 +201,7 @@ func TestImageVolumes(t *testing.T) {
 			p := wasmPod(t, d, host)
 			c := p.run(t, tools(imageVolume(ref, "/image", ""), imageVolume(ref, "/below", "sub/dir")))
 			checkImageVolume(t, c)
+			checkNotCopied(t, d)
 			// Beside its other users: a container of the image, and one that has it too.
 			p.run(t, containerConfig(ref, "3")).expectExit(t, 3, "Error")
 			config := tools(imageVolume(ref, "/app", ""))
@@ -220,6 +225,27 @@ func checkImageVolume(t *testing.T, c *container) {
 	c.expectExec(t, 5, "", "/image/exit.wasm", "5")
 	for _, path := range []string{"/image/file", "/image/new", "/image/sub/dir/new", "/image/exit.wasm", "/below/new"} {
 		c.expectExec(t, 1, "Read-only file system", "/write.wasm", path, "text")
+	}
+}
+
+// checkNotCopied: what is mounted on the host is the image's own tree, read-only.
+func checkNotCopied(t *testing.T, d *daemon.Daemon) {
+	t.Helper()
+	found := 0
+	err := d.Client().SnapshotService(daemon.Snapshotter).Walk(namespaces.WithNamespace(t.Context(), daemon.CRINamespace), func(_ context.Context, i snapshots.Info) error {
+		if strings.Contains(i.Name, "/image-volumes/") {
+			found++
+			if i.Kind != snapshots.KindView {
+				t.Errorf("snapshot %s is %v", i.Name, i.Kind)
+			}
+			if err := os.WriteFile(i.Name+"/new", nil, 0o600); !errors.Is(err, unix.EROFS) {
+				t.Errorf("writing to %s: %v", i.Name, err)
+			}
+		}
+		return nil
+	})
+	if err != nil || found != 1 {
+		t.Errorf("%d image volumes, %v", found, err)
 	}
 }
 

@@ -207,7 +207,6 @@ func TestNRIAdjustsGuests(t *testing.T) {
 		a.SetArgs([]string{"/sleep.wasm"})
 		a.AddAnnotation("nri/annotation", "value")
 		a.AddMount(&nri.Mount{Type: "bind", Source: volume, Destination: "/nri", Options: []string{"rbind", "ro"}})
-		a.AddMount(&nri.Mount{Type: "tmpfs", Source: "tmpfs", Destination: "/scratch", Options: []string{"size=64k"}})
 		a.RemoveMount("/removed")
 		a.SetLinuxMemoryLimit(16 << 20)
 		a.SetLinuxCPUShares(512)
@@ -276,6 +275,7 @@ func TestNRIMounts(t *testing.T) {
 		// A nested one first: NRI sorts them.
 		adjust.AddMount(&nri.Mount{Type: "bind", Source: b, Destination: "/pod/below", Options: []string{"rbind", "ro"}})
 		adjust.AddMount(&nri.Mount{Type: "bind", Source: b, Destination: "/replaced", Options: []string{"rbind"}})
+		adjust.AddMount(&nri.Mount{Type: "tmpfs", Source: "tmpfs", Destination: "/scratch", Options: []string{"size=64k"}})
 		adjust.RemoveMount("/removed")
 	}})
 	c := p.run(t, tools(bind(a, "/pod"), bind(a, "/replaced"), bind(a, "/removed")))
@@ -284,6 +284,9 @@ func TestNRIMounts(t *testing.T) {
 	}
 	c.expectExec(t, 1, "No such file", "/cat.wasm", "/removed/file")
 	c.expectExec(t, 1, "Read-only file system", "/write.wasm", "/pod/below/file", "text")
+	c.expectExec(t, 0, "", "/write.wasm", "/scratch/file", "text")
+	c.expectExec(t, 0, "text", "/cat.wasm", "/scratch/file")
+	c.expectExec(t, 1, "No space left on device", "/write.wasm", "/scratch/file", strings.Repeat("x", 100_000))
 	c.stop(t, 0)
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
 	criapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
@@ -65,13 +66,15 @@ func expectFile(t testing.TB, path, want string) {
 func TestVolumes(t *testing.T) {
 	d := shared(t)
 	p := wasmPod(t, d, host)
-	empty, hostDir, parent, files := t.TempDir(), t.TempDir(), t.TempDir(), t.TempDir()
+	empty, hostDir, parent, files, memory := t.TempDir(), t.TempDir(), t.TempDir(), t.TempDir(), t.TempDir()
+	mountTmpfs(t, memory, unix.MS_SHARED)
 	writeFile(t, hostDir+"/file", "on the host")
 	writeFile(t, hostDir+"/dir/file", "deeper")
 	writeFile(t, parent+"/sub/file", "in the sub path")
 	writeFile(t, parent+"/other", "beside the sub path")
 	c := p.run(t, tools(
 		bind(empty, "/empty"),
+		bind(memory, "/memory"),
 		readonly(bind(hostDir, "/host")),
 		bind(parent+"/sub", "/deep/down/sub"),
 		readonly(bind(writeFile(t, files+"/key", "of a ConfigMap"), "/etc/app/config")),
@@ -85,6 +88,8 @@ func TestVolumes(t *testing.T) {
 	}{
 		{0, "", []string{"/write.wasm", "/empty/new", "by the guest"}},
 		{0, "by the guest", []string{"/cat.wasm", "/empty/new"}},
+		{0, "", []string{"/write.wasm", "/memory/new", "by the guest"}},
+		{1, "No space left on device", []string{"/write.wasm", "/memory/large", strings.Repeat("x", 100_000)}},
 		{0, "on the host", []string{"/cat.wasm", "/host/file"}},
 		{0, "deeper", []string{"/cat.wasm", "/host/dir/file"}},
 		{1, "Read-only file system", []string{"/write.wasm", "/host/file", "text"}},
@@ -102,6 +107,7 @@ func TestVolumes(t *testing.T) {
 		c.expectExec(t, tc.code, tc.text, tc.command...)
 	}
 	expectFile(t, empty+"/new", "by the guest")
+	expectFile(t, memory+"/new", "by the guest")
 	expectFile(t, parent+"/sub/new", "by the guest")
 	expectFile(t, hostDir+"/file", "on the host")
 	expectFile(t, files+"/log", "a reason")
@@ -153,5 +159,39 @@ func TestReadOnlyRootWithVolumes(t *testing.T) {
 		c.expectExec(t, 1, "Read-only file system", "/write.wasm", path, "text")
 	}
 	expectFile(t, volume+"/file", "text")
+	c.stop(t, 0)
+}
+
+// A volume of fsGroup: kubelet gives its files to a group that the guest is then in.
+func TestVolumeOfAGroup(t *testing.T) {
+	d := shared(t)
+	p := wasmPod(t, d, host)
+	dir := t.TempDir()
+	err := errors.Join(
+		os.Chown(dir, 0, 2000), unix.Chmod(dir, 0o2770), // new files are the group's
+		os.WriteFile(dir+"/group", []byte("of the group"), 0o640), os.Chown(dir+"/group", 0, 2000),
+		os.WriteFile(dir+"/root", []byte("of root"), 0o600), os.Chown(dir+"/root", 0, 0),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := tools(bind(dir, "/volume"))
+	config.Linux.SecurityContext = &criapi.LinuxContainerSecurityContext{
+		RunAsUser: &criapi.Int64Value{Value: 1000}, RunAsGroup: &criapi.Int64Value{Value: 1000}, SupplementalGroups: []int64{2000},
+	}
+	c := p.run(t, config)
+	c.expectExec(t, 0, "of the group", "/cat.wasm", "/volume/group")
+	c.expectExec(t, 1, "Permission denied", "/cat.wasm", "/volume/root")
+	c.expectExec(t, 1, "Permission denied", "/write.wasm", "/volume/group", "text")
+	c.expectExec(t, 0, "", "/write.wasm", "/volume/new", "text")
+	var st unix.Stat_t
+	if err := unix.Stat(dir+"/new", &st); err != nil || st.Uid != 1000 || st.Gid != 2000 {
+		t.Errorf("the guest's file is owned by %d:%d, %v", st.Uid, st.Gid, err)
+	}
+	c.stop(t, 0)
+	config = tools(bind(dir, "/volume"))
+	config.Linux.SecurityContext = &criapi.LinuxContainerSecurityContext{RunAsUser: &criapi.Int64Value{Value: 1000}}
+	c = p.run(t, config)
+	c.expectExec(t, 1, "Permission denied", "/cat.wasm", "/volume/group")
 	c.stop(t, 0)
 }
