@@ -5,6 +5,7 @@ package cri
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containerd/cgroups/v3"
+	"github.com/containerd/cgroups/v3/cgroup2"
 	nri "github.com/containerd/nri/pkg/api"
 	"github.com/containerd/nri/pkg/stub"
 	"golang.org/x/sys/unix"
@@ -182,17 +185,16 @@ func (c *container) cpuFiles(t testing.TB) map[string]string {
 	return out
 }
 
-// expectCPU compares what of the two versions of cgroups there is.
-func (c *container) expectCPU(t testing.TB, want map[string]string) {
+// expectCPU is for a period of 100 ms, in either version of cgroups.
+func (c *container) expectCPU(t testing.TB, shares uint64, quota int) {
 	t.Helper()
-	got := c.cpuFiles(t)
-	if len(got) != 2 {
-		t.Errorf("the guest's cgroup has %v", got)
+	want := map[string]string{"cpu.shares": fmt.Sprint(shares), "cpu.cfs_quota_us": fmt.Sprint(quota)}
+	if cgroups.Mode() == cgroups.Unified {
+		weight := cgroup2.ConvertCPUSharesToCgroupV2Value(shares)
+		want = map[string]string{"cpu.weight": fmt.Sprint(weight), "cpu.max": fmt.Sprintf("%d 100000", quota)}
 	}
-	for name, value := range got {
-		if want[name] != value {
-			t.Errorf("%s of the guest is %q, want %q", name, value, want[name])
-		}
+	if got := c.cpuFiles(t); !maps.Equal(got, want) {
+		t.Errorf("the guest's cgroup has %v, want %v", got, want)
 	}
 }
 
@@ -241,7 +243,7 @@ func TestNRIAdjustsGuests(t *testing.T) {
 			t.Errorf("no %q among %q", want, lines)
 		}
 	}
-	c.expectCPU(t, map[string]string{"cpu.shares": "512", "cpu.cfs_quota_us": "30000", "cpu.weight": "20", "cpu.max": "30000 100000"})
+	c.expectCPU(t, 512, 30_000)
 	var cpus unix.CPUSet
 	if err := unix.SchedGetaffinity(c.pid(t), &cpus); err != nil || cpus.Count() != 1 || !cpus.IsSet(0) {
 		t.Errorf("the guest runs on %v, %v", cpus, err)
@@ -364,7 +366,7 @@ func TestNRIUpdatesARunningGuest(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.expectMemory(t, 24)
-	c.expectCPU(t, map[string]string{"cpu.shares": "256", "cpu.cfs_quota_us": "40000", "cpu.weight": "10", "cpu.max": "40000 100000"})
+	c.expectCPU(t, 256, 40_000)
 
 	u := &nri.ContainerUpdate{}
 	u.SetContainerId(c.id)
@@ -374,7 +376,7 @@ func TestNRIUpdatesARunningGuest(t *testing.T) {
 		t.Errorf("an update by NRI: %v, %v", failed, err)
 	}
 	c.expectMemory(t, 48)
-	c.expectCPU(t, map[string]string{"cpu.shares": "256", "cpu.cfs_quota_us": "20000", "cpu.weight": "10", "cpu.max": "20000 100000"})
+	c.expectCPU(t, 256, 20_000)
 	u.SetLinuxMemoryLimit(1 << 10)
 	if failed, err := plugin.UpdateContainers([]*nri.ContainerUpdate{u}); err == nil && len(failed) == 0 {
 		t.Error("a limit below what the guest has is no error")
