@@ -108,9 +108,9 @@ func (c *container) mounts(t testing.TB) map[string]string {
 	return out
 }
 
-// describe lists a tree. Modules have no write permission in our snapshots, which is all
+// describeTree lists a tree. Modules have no write permission in our snapshots, which is all
 // that may differ.
-func describe(t testing.TB, dir string) []string {
+func describeTree(t testing.TB, dir string) []string {
 	t.Helper()
 	var out []string
 	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
@@ -152,7 +152,7 @@ func TestVolumesOfTheImage(t *testing.T) {
 		if guest[target] == "" || guest[target] == native[target] {
 			t.Fatalf("%s is on %q, with runc on %q", target, guest[target], native[target])
 		}
-		got, want := describe(t, guest[target]), describe(t, native[target])
+		got, want := describeTree(t, guest[target]), describeTree(t, native[target])
 		if !slices.Equal(got, want) {
 			t.Errorf("%s has\n%s\nand with runc\n%s", target, strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}

@@ -250,12 +250,12 @@ func TestNRIAdjustsGuests(t *testing.T) {
 	}
 	// All that it may open are stdio and its root.
 	c.expectExec(t, 1, "/nri/file: ", "/cat.wasm", "/nri/file")
-	c.expectMemory(t, 16)
+	c.expectRoom(t, 16)
 	c.stop(t, 0)
 }
 
-// expectMemory has an exec take all memory that it can get.
-func (c *container) expectMemory(t testing.TB, limit int) {
+// expectRoom has an exec take all memory that it can get.
+func (c *container) expectRoom(t testing.TB, limit int) {
 	t.Helper()
 	r, err := c.execSync(60, "/mem.wasm")
 	var mib int
@@ -359,13 +359,13 @@ func TestNRIUpdatesARunningGuest(t *testing.T) {
 	config := tools()
 	config.Linux.Resources = &criapi.LinuxContainerResources{MemoryLimitInBytes: 64 << 20, CpuPeriod: 100_000, CpuQuota: 50_000, CpuShares: 1024}
 	c := p.run(t, config)
-	c.expectMemory(t, 64)
+	c.expectRoom(t, 64)
 	if _, err := d.CRI().UpdateContainerResources(p.ctx, &criapi.UpdateContainerResourcesRequest{
 		ContainerId: c.id, Linux: &criapi.LinuxContainerResources{MemoryLimitInBytes: 32 << 20, CpuPeriod: 100_000, CpuQuota: 60_000, CpuShares: 512},
 	}); err != nil {
 		t.Fatal(err)
 	}
-	c.expectMemory(t, 24)
+	c.expectRoom(t, 24)
 	c.expectCPU(t, 256, 40_000)
 
 	u := &nri.ContainerUpdate{}
@@ -375,13 +375,13 @@ func TestNRIUpdatesARunningGuest(t *testing.T) {
 	if failed, err := plugin.UpdateContainers([]*nri.ContainerUpdate{u}); err != nil || len(failed) > 0 {
 		t.Errorf("an update by NRI: %v, %v", failed, err)
 	}
-	c.expectMemory(t, 48)
+	c.expectRoom(t, 48)
 	c.expectCPU(t, 256, 20_000)
 	u.SetLinuxMemoryLimit(1 << 10)
 	if failed, err := plugin.UpdateContainers([]*nri.ContainerUpdate{u}); err == nil && len(failed) == 0 {
 		t.Error("a limit below what the guest has is no error")
 	}
-	c.expectMemory(t, 48)
+	c.expectRoom(t, 48)
 	c.stop(t, 0)
 }
 
@@ -390,10 +390,12 @@ func TestNRIEvents(t *testing.T) {
 	d := shared(t)
 	before := wasmPod(t, d, host)
 	old := before.run(t, containerConfig("sleep"))
+	name := func(c *container) string { return c.status(t).GetMetadata().GetName() }
+	oldName := name(old)
 	plugin := startPlugin(t, d, &nriPlugin{})
 	for _, want := range []string{
 		before.config.GetMetadata().GetName() + " " + daemon.Handler,
-		fmt.Sprintf("%s CONTAINER_RUNNING %d", old.name, old.pid(t)),
+		fmt.Sprintf("%s CONTAINER_RUNNING %d", oldName, old.pid(t)),
 	} {
 		if !slices.Contains(plugin.known, want) {
 			t.Errorf("no %q among %q", want, plugin.known)
@@ -402,16 +404,17 @@ func TestNRIEvents(t *testing.T) {
 	p := wasmPod(t, d, host)
 	ends, runs := p.run(t, containerConfig("exit")), p.run(t, containerConfig("sleep"))
 	ends.wait(t)
+	endsName, runsName := name(ends), name(runs)
 	created := []string{"CreateContainer", "PostCreateContainer", "StartContainer", "PostStartContainer"}
-	plugin.expectEvents(t, ends.name, append(slices.Clone(created), "StopContainer")...)
-	plugin.expectEvents(t, runs.name, created...)
+	plugin.expectEvents(t, endsName, append(slices.Clone(created), "StopContainer")...)
+	plugin.expectEvents(t, runsName, created...)
 	runs.stop(t, 0)
-	plugin.expectEvents(t, runs.name, append(slices.Clone(created), "StopContainer")...)
+	plugin.expectEvents(t, runsName, append(slices.Clone(created), "StopContainer")...)
 	runs.remove(t)
-	plugin.expectEvents(t, runs.name, append(slices.Clone(created), "StopContainer", "RemoveContainer")...)
+	plugin.expectEvents(t, runsName, append(slices.Clone(created), "StopContainer", "RemoveContainer")...)
 	p.remove(t)
 	plugin.expectEvents(t, p.config.GetMetadata().GetName(), "RunPodSandbox", "StopPodSandbox", "RemovePodSandbox")
-	plugin.expectEvents(t, ends.name, append(slices.Clone(created), "StopContainer", "RemoveContainer")...)
+	plugin.expectEvents(t, endsName, append(slices.Clone(created), "StopContainer", "RemoveContainer")...)
 	old.stop(t, 0)
-	plugin.expectEvents(t, old.name, "StopContainer")
+	plugin.expectEvents(t, oldName, "StopContainer")
 }

@@ -104,9 +104,8 @@ func (p *pod) expectState(t testing.TB, want criapi.PodSandboxState) {
 // container is one in a pod.
 type container struct {
 	*pod
-	id   string
-	name string
-	log  string
+	id  string
+	log string
 }
 
 // containerConfig describes a container; image is one of guests, or a full name.
@@ -132,7 +131,7 @@ func (p *pod) create(t testing.TB, config *criapi.ContainerConfig) *container {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &container{p, r.GetContainerId(), config.GetMetadata().GetName(), filepath.Join(p.config.GetLogDirectory(), config.GetLogPath())}
+	return &container{p, r.GetContainerId(), filepath.Join(p.config.GetLogDirectory(), config.GetLogPath())}
 }
 
 func (c *container) start() error {
