@@ -3,6 +3,8 @@
 package jail
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,7 +53,7 @@ func TestMountPointsBehindLinks(t *testing.T) {
 	for _, target := range []string{"/run/secrets/token", "/run/resolve/stub.conf", outside, "/third/below/file", "/third"} {
 		mountOf(t, g, target)
 	}
-	if _, err := os.Stat(outside); !os.IsNotExist(err) {
+	if _, err := os.Stat(outside); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a symlink of the image led to the host's %s: %v", outside, err)
 	}
 }

@@ -171,7 +171,7 @@ func TestVolumesOfTheImage(t *testing.T) {
 	c.stop(t, 0)
 	other.stop(t, 0)
 	c.remove(t)
-	if _, err := os.Stat(guest["/data"]); !os.IsNotExist(err) {
+	if _, err := os.Stat(guest["/data"]); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("after its removal, the container's volume: %v", err)
 	}
 }
