@@ -202,6 +202,13 @@ func TestExecTransitions(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.expectStatus(t, containerd.Running)
+	// A start that fails ends what the client does for its output.
+	daemon.Eventually(t, "the exec's output", func() error {
+		if got := e.stdout.String(); got != "sleeping\n" {
+			return fmt.Errorf("%q", got)
+		}
+		return nil
+	})
 	expectClass("a second start", e.Start(b.Ctx), errdefs.IsFailedPrecondition)
 	_, err = e.Delete(b.Ctx)
 	expectClass("deleting one that runs", err, errdefs.IsFailedPrecondition)
