@@ -183,8 +183,8 @@ static int make_one(const char *path, bool directory)
 	return made >= 0 || errno == EEXIST ? 0 : -1;
 }
 
-// make_path makes path, and the directories that it is in. If a part of it is a symlink
-// to what is not there, it returns that part's length; else 0, or -1.
+// make_path makes path, and the directories that it is in. If a part of it leads to what
+// is not there, as a symlink may, it returns that part's length; else 0, or -1.
 static ssize_t make_path(char *path, bool directory)
 {
 	for (char *end = path; *end != '\0';) {
@@ -192,10 +192,11 @@ static ssize_t make_path(char *path, bool directory)
 		char next = *end;
 		*end = '\0';
 		int err = make_one(path, directory || next == '/');
-		bool dangling = err == 0 && access(path, F_OK) != 0;
+		if (err == 0)
+			err = access(path, F_OK);
 		*end = next;
-		if (err != 0 || dangling)
-			return err != 0 ? -1 : end - path;
+		if (err != 0)
+			return errno == ENOENT || errno == ELOOP ? end - path : -1;
 	}
 	return 0;
 }
