@@ -206,7 +206,7 @@ func (x *exec) Start(ctx context.Context) error {
 
 // watch waits for the end of the guest and makes it known.
 func (x *exec) watch() {
-	<-x.guest.Done()
+	x.awaitEnd()
 	x.group.Unpin(x.guest.TID())
 	x.module.Release()
 	x.lift.Do(func() {}) // from here on there is nothing to hurry

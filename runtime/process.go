@@ -45,6 +45,7 @@ type process struct {
 	paused  bool
 	signal  uint32        // that ends it, 0: none yet
 	killed  time.Time     // when that came
+	ended   time.Time     // when its guest was gone; for awaitEnd and conclude only
 	stopped *runtime.Exit // nil until over
 	done    chan struct{} // closed once stopped is set and its event published
 }
@@ -89,8 +90,13 @@ func (p *process) setStarted() error {
 	return nil
 }
 
-// conclude makes the end of the guest known, which is over: publish puts the
-// events on the exchange.
+// awaitEnd returns when the guest is gone; conclude is to follow.
+func (p *process) awaitEnd() {
+	<-p.guest.Done()
+	p.ended = time.Now()
+}
+
+// conclude makes the end of the guest known: publish puts the events on the exchange.
 func (p *process) conclude(publish func(exit *runtime.Exit, oom bool)) {
 	p.starting.Lock()
 	defer p.starting.Unlock()
@@ -101,8 +107,9 @@ func (p *process) conclude(publish func(exit *runtime.Exit, oom bool)) {
 	status, oom := exitStatus(&result, p.signal)
 	exit := &runtime.Exit{Pid: p.pid(), Status: status, Timestamp: time.Now()}
 	p.stopped = exit
+	killed := p.killed
 	p.mu.Unlock()
-	p.count(&result, oom)
+	p.count(&result, oom, killed)
 	if result.Message != "" {
 		log.L.WithField("guest", p.name).WithField("reason", result.Message).Info("guest ended")
 	}
@@ -110,8 +117,8 @@ func (p *process) conclude(publish func(exit *runtime.Exit, oom bool)) {
 	close(p.done)
 }
 
-// count tells operators of an end.
-func (p *process) count(r *jail.Result, oom bool) {
+// count tells operators of an end, and of the signal before it, if there was one.
+func (p *process) count(r *jail.Result, oom bool, killed time.Time) {
 	telemetry.Present(-1)
 	how := map[jail.Ending]string{
 		jail.Exited: telemetry.Exited, jail.Trapped: telemetry.Trapped, jail.Killed: telemetry.Killed,
@@ -123,8 +130,8 @@ func (p *process) count(r *jail.Result, oom bool) {
 	if how != "" { // else it did not start, which Start has counted
 		telemetry.Ended(how, r.Message)
 	}
-	if r.Ending == jail.Killed && !p.killed.IsZero() {
-		telemetry.KillTook(time.Since(p.killed))
+	if r.Ending == jail.Killed && !killed.IsZero() {
+		telemetry.KillTook(p.ended.Sub(killed))
 	}
 }
 

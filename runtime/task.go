@@ -63,7 +63,7 @@ func (t *task) Start(ctx context.Context) error {
 
 // watch waits for the end of the guest, ends its execs, and makes both known.
 func (t *task) watch() {
-	<-t.guest.Done()
+	t.awaitEnd()
 	t.execs.end()
 	t.module.Release()
 	deleteGroup(context.Background(), t.group)

@@ -92,3 +92,38 @@ func value(t *testing.T, text, name string) float64 {
 	}
 	return v
 }
+
+// A kill takes as long as the guest does, and not as long as somebody may take to read
+// what it has left.
+func TestKillsOfGuestsThatNobodyReads(t *testing.T) {
+	address := daemon.FreeAddress()
+	d := daemon.Start(t, daemon.WithTOML(fmt.Sprintf("[plugins.'io.containerd.server.v1.metrics']\naddress = %q", address)))
+	ref := importModule(t, d, fromSource(t, "flood.wat"))
+	const kills = 5
+	for range kills {
+		c, err := d.NewContainer(t.Context(), daemon.Job{Image: ref, Unread: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := &box{c}
+		defer b.remove(t)
+		if err := b.CreateTask(); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Task.Start(b.Ctx); err != nil {
+			t.Fatal(err)
+		}
+		waitUntilBusy()
+		b.kill(t, unix.SIGKILL)
+		if code := b.wait(t); code != 137 {
+			t.Errorf("exit code %d", code)
+		}
+	}
+	text := scrape(t, address)
+	if n := value(t, text, "containerd_wasm_kill_seconds_count"); n != kills {
+		t.Errorf("%v kills", n)
+	}
+	if n := value(t, text, `containerd_wasm_kill_seconds_bucket{le="0.1"}`); n == 0 {
+		t.Errorf("no kill of %d took less than 100 ms", kills)
+	}
+}
