@@ -213,7 +213,9 @@ func (x *exec) watch() {
 	if x.lifted {
 		x.warn(x.group.Restore(), "giving a container its CPU limits back")
 	}
-	x.conclude(func(exit *runtime.Exit, oom bool) { x.task.publishExit(x.id, exit, oom) })
+	// The event of a death for lack of memory would be the container's: CRI takes it for
+	// the reason of the container's own end, whenever and however that comes.
+	x.conclude(func(exit *runtime.Exit, _ bool) { x.task.publishExit(x.id, exit, false) })
 }
 
 // Kill delivers a signal, see process.kill.
