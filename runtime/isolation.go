@@ -21,7 +21,7 @@ const defaultUmask = 0o022
 // isolation fills in who the guest is and what it may reach.
 //
 // Errors: NotImplemented for what a thread cannot have and a guest would be
-// less confined without.
+// less confined without; InvalidArgument.
 func isolation(js *jail.Spec, spec *specs.Spec) error {
 	if err := identity(js, spec.Process); err != nil {
 		return err
@@ -32,8 +32,12 @@ func isolation(js *jail.Spec, spec *specs.Spec) error {
 	if err := restrict(js, spec.Linux); err != nil {
 		return err
 	}
-	if r := spec.Linux.Resources; r != nil && r.Memory != nil && r.Memory.Limit != nil && *r.Memory.Limit > 0 {
-		js.MemoryLimit = uint64(*r.Memory.Limit)
+	if r := spec.Linux.Resources; r != nil {
+		limit, err := newLimit(0, r.Memory)
+		if err != nil {
+			return err
+		}
+		js.MemoryLimit = limit
 	}
 	return joinNamespaces(js, spec.Linux.Namespaces)
 }

@@ -3,9 +3,11 @@
 package runtime
 
 import (
+	"math"
 	"reflect"
 	"testing"
 
+	"github.com/containerd/errdefs"
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
@@ -41,6 +43,17 @@ func TestIsolation(t *testing.T) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Fatalf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestMemoryLimits(t *testing.T) {
+	for given, want := range map[int64]uint64{-1: 0, 0: 0, 1: 1, 1 << 40: 1 << 40, -2: math.MaxUint64, math.MinInt64: math.MaxUint64} {
+		spec := &specs.Spec{Process: &specs.Process{}, Linux: &specs.Linux{Resources: &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &given}}}}
+		var js jail.Spec
+		err := isolation(&js, spec)
+		if refused := want == math.MaxUint64; refused != errdefs.IsInvalidArgument(err) || !refused && js.MemoryLimit != want {
+			t.Errorf("%d: %d, %v", given, js.MemoryLimit, err)
+		}
 	}
 }
 

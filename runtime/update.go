@@ -54,8 +54,8 @@ func (t *task) update(resources *ptypes.Any) error {
 	return nil
 }
 
-// newLimit is the memory limit in bytes after an update, 0 for none: -1 lifts it, and 0
-// leaves it, as in the OCI runtime specification and CRI.
+// newLimit is the memory limit in bytes after what was there before, 0 for none: -1
+// lifts it, and 0 leaves it, as in the OCI runtime specification and CRI.
 //
 // Errors: InvalidArgument.
 func newLimit(before uint64, m *specs.LinuxMemory) (uint64, error) {
