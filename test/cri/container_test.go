@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sys/unix"
 	criapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
@@ -119,36 +118,6 @@ func TestMemoryLimitIsReportedAsOOM(t *testing.T) {
 	config := containerConfig("mem", "die")
 	config.Linux.Resources = &criapi.LinuxContainerResources{MemoryLimitInBytes: 16 << 20}
 	p.run(t, config).expectExit(t, 137, "OOMKilled")
-}
-
-// What `kubectl describe pod` shows must name the cause.
-func TestStartErrorNamesTheCause(t *testing.T) {
-	d := shared(t)
-	for name, tc := range map[string]struct {
-		file    string
-		content string
-		want    string
-	}{
-		"no module":  {"/main.wasm", "hello world", "not a WebAssembly module"},
-		"component":  {"/main.wasm", "\x00asm\x0d\x00\x01\x00", "WebAssembly component"},
-		"entrypoint": {"/other.wasm", "\x00asm\x01\x00\x00\x00", `"/main.wasm": no such file in the container; modules in it: /other.wasm`},
-	} {
-		t.Run(name, func(t *testing.T) {
-			img, err := images.New(images.Host(), v1.Config{Entrypoint: []string{"/main.wasm"}}, map[string][]byte{tc.file: []byte(tc.content)})
-			if err != nil {
-				t.Fatal(err)
-			}
-			ref := "example.com/bad-" + strings.ToLower(strings.ReplaceAll(name, " ", "-")) + ":latest"
-			d.ImportImage(t, ref, img)
-			c := wasmPod(t, d, host).create(t, containerConfig(ref))
-			if err := c.start(); err == nil || !strings.Contains(err.Error(), tc.want) {
-				t.Errorf("the error is %v, want one with %q", err, tc.want)
-			}
-			if s := c.wait(t); s.GetReason() != "StartError" || !strings.Contains(s.GetMessage(), tc.want) {
-				t.Errorf("reason %q, message %q", s.GetReason(), s.GetMessage())
-			}
-		})
-	}
 }
 
 // Guests cannot catch SIGTERM, so that there is nothing to wait for.

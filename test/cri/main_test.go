@@ -27,7 +27,11 @@ var shared = daemon.Shared(func(t testing.TB, d *daemon.Daemon) {
 		t.Fatal(err)
 	}
 	d.ImportImage(t, listenImage, img)
-	img, err = images.Several(t.Context(), map[string][]byte{"/elf": []byte("\x7fELF\x02\x01\x01")}, "sleep", "cat", "echo", "env", "exit", "ls", "mem", "spin", "trap", "write")
+	flood, err := images.CompileFile(t.Context(), "../integration/testdata/flood.wat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err = images.Several(t.Context(), map[string][]byte{"/elf": []byte("\x7fELF\x02\x01\x01"), "/flood.wasm": flood}, "sleep", "cat", "echo", "env", "exit", "ls", "mem", "spin", "trap", "write")
 	if err != nil {
 		t.Fatal(err)
 	}

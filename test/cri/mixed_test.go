@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	criapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/containerd-wasm/containerd-wasm/test/daemon"
@@ -44,7 +45,8 @@ func sidecarConfig(pid criapi.NamespaceMode, args ...string) *criapi.ContainerCo
 // linux is a daemon that has run a Linux container in a pod of ours, which makes what
 // stays, such as the cgroup that pods are in.
 var linux = daemon.Shared(func(t testing.TB, d *daemon.Daemon) {
-	d.Import(t, images.Native("sleep"), images.Native("hello"), images.Pause(), images.Wasm("sleep"), images.Wasm("exit"))
+	d.Import(t, images.Native("sleep"), images.Native("hello"), images.Native("sidecar"), images.Pause(), images.Wasm("sleep"), images.Wasm("exit"))
+	importPeer(t, d)
 	for _, handler := range []string{"", daemon.Handler} {
 		p := runPod(t, d, podConfig(t, d, own), handler)
 		p.run(t, containerConfig(images.Native("sleep").Ref, "1ms")).wait(t)
@@ -142,12 +144,17 @@ func TestSidecarOutlivesTheDaemon(t *testing.T) {
 func TestModuleInALinuxPodNamesTheHandler(t *testing.T) {
 	d := linux(t)
 	p := runPod(t, d, podConfig(t, d, own), "")
-	c := p.create(t, containerConfig("exit"))
-	const want = `entrypoint "/exit.wasm" is a WebAssembly module, which runc cannot run: use a RuntimeClass with the handler "wasm"`
-	if err := c.start(); err == nil || !strings.Contains(err.Error(), want) {
-		t.Errorf("got %v", err)
+	module, err := images.Compile(t.Context(), images.Wasm("exit"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	if s := c.wait(t); s.GetReason() != "StartError" || !strings.Contains(s.GetMessage(), want) {
-		t.Errorf("reason %q, message %q", s.GetReason(), s.GetMessage())
+	const image = "example.com/unnamed:latest"
+	img, err := images.New(images.Host(), v1.Config{Entrypoint: []string{"app"}, Env: []string{"PATH=/bin"}}, map[string][]byte{"/bin/app": module})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.ImportImage(t, image, img)
+	for entrypoint, config := range map[string]*criapi.ContainerConfig{"/exit.wasm": containerConfig("exit"), "app": containerConfig(image)} {
+		p.create(t, config).expectStartError(t, fmt.Sprintf("entrypoint %q is a WebAssembly module, which runc cannot run: use a RuntimeClass with the handler \"wasm\"", entrypoint))
 	}
 }

@@ -83,7 +83,7 @@ func Pause() Spec {
 // critest needs.
 func All() []Spec {
 	specs := []Spec{
-		Native("hello"), Native("sleep"), Pause(),
+		Native("hello"), Native("sidecar"), Native("sleep"), Pause(),
 		Wasm("hello-c").ForWASI(), Wasm("hello-go").ForWASI(),
 	}
 	for _, name := range []string{
