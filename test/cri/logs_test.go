@@ -110,6 +110,20 @@ func TestNothingIsLostAtExit(t *testing.T) {
 	}
 }
 
+// What a client is given of an exec is whole, too.
+func TestNothingIsLostAtTheExitOfAnExec(t *testing.T) {
+	text := numbers(100_000)
+	config := writes(t, []byte(text))
+	config.Image.Image, config.Args = toolsImage, nil
+	c := wasmPod(t, shared(t), host).run(t, config)
+	for range 20 {
+		r, err := c.execSync(60, "/cat.wasm", "/data/text")
+		if err != nil || r.GetExitCode() != 0 || string(r.GetStdout()) != text {
+			t.Fatalf("code %d, %d of %d bytes (%v)", r.GetExitCode(), len(r.GetStdout()), len(text), err)
+		}
+	}
+}
+
 // numbers are those from 1 to n, each on a line, as countImage writes them.
 func numbers(n int) string {
 	var b bytes.Buffer

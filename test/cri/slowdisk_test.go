@@ -4,6 +4,7 @@ package cri
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -86,7 +87,10 @@ func TestLogOnASlowDisk(t *testing.T) {
 	ends.waitForLog(t, "1000\n")
 	thaw := freeze(t, config.LogDirectory)
 
-	// Containers are stopped as ever: CRI says so when their logs are written.
+	// A start waits for its log, as long as it takes.
+	late, started := slow.create(t, writes(t, []byte("late\n"))), make(chan error, 1)
+	go func() { started <- late.start() }()
+	// Guests end as ever: CRI says so when their logs are written.
 	stopped := make(chan error, 1)
 	go func() {
 		_, err := d.CRI().StopContainer(ends.ctx, &criapi.StopContainerRequest{ContainerId: ends.id, Timeout: 300})
@@ -105,12 +109,18 @@ func TestLogOnASlowDisk(t *testing.T) {
 	select {
 	case err := <-stopped:
 		t.Errorf("the container was stopped before its log was written: %v", err)
+	case err := <-started:
+		t.Errorf("a container was started before its log was made: %v", err)
 	default:
 	}
 
 	thaw()
-	if err := <-stopped; err != nil {
+	if err := errors.Join(<-stopped, <-started); err != nil {
 		t.Error(err)
+	}
+	late.expectExit(t, 0, "Completed")
+	if got := late.wholeLog(t, "stdout"); got != "late\n" {
+		t.Errorf("the log that was waited for has %q", got)
 	}
 	ends.expectExit(t, 143, "Error")
 	expectNumbers(t, ends.wholeLog(t, "stdout"))
