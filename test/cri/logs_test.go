@@ -75,7 +75,7 @@ func TestLogFormat(t *testing.T) {
 
 // What a guest wrote is in its log, however soon after that it ends.
 func TestNothingIsLostAtExit(t *testing.T) {
-	const guests = 200
+	const guests = 100
 	p := wasmPod(t, shared(t), host)
 	large := numbers(1 << 20)
 	first := p.run(t, writes(t, []byte(large)))
