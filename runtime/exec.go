@@ -132,7 +132,6 @@ func (t *task) newExec(ctx context.Context, id string, opts runtime.ExecOpts) (*
 	if err != nil {
 		return nil, err
 	}
-	defer awaitReaders(ctx, opts.IO)()
 	guest, stdio, err := openGuest(ctx, &js, p, opts.IO, t.group)
 	if err != nil {
 		module.Release()

@@ -197,27 +197,40 @@ func output(uri string) (jail.File, error) {
 	return f, nil
 }
 
-// takingTime is how long the exit of a guest waits for its client to take the output
-// that is left. One that reads has it in a moment.
-const takingTime = 200 * time.Millisecond
+// takingTime bounds how long the exit of a guest waits for its client to take the output
+// that is left: upstream's shim has the same bound for the deletion of a process.
+const takingTime = 10 * time.Second
 
-// awaitTaken waits until the client has taken all output of a guest that is gone, or for
-// takingTime. Clients stop to read when they delete the task, which ctr does as soon as
-// it learns of the exit: what is left in a FIFO then is lost.
+// quietTime is how long a client may take nothing meanwhile.
+const quietTime = time.Second
+
+// awaitTaken waits until the client has taken all output of a guest that is gone, or
+// has taken nothing for quietTime. A client that learns of the exit before its FIFO is
+// open closes it unread: CRI does, where the machine is so busy that the thread which
+// opens it has had no turn. Others stop to read when they delete the task, which ctr does
+// as soon as it learns of the exit. What is left in a FIFO then is lost.
 func (s *stdio) awaitTaken() {
 	ctx, cancel := context.WithTimeout(context.Background(), takingTime)
 	defer cancel()
-	_ = s.wait(ctx)
+	if s.terminal != nil && !s.terminal.isTaken(quietTime) {
+		return
+	}
 	for _, uri := range []string{s.io.Stdout, s.io.Stderr} {
 		if f, err := output(uri); err == nil && f.Path != "" && f.Flags == unix.O_RDWR {
-			awaitEmpty(ctx, f.Path)
+			awaitEmpty(ctx, f.Path, quietTime)
 		}
 	}
 }
 
-// awaitEmpty returns at once for what is no FIFO.
-func awaitEmpty(ctx context.Context, path string) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+// turns are how often awaitEmpty looks at least before it gives up: where time passes
+// without them, a client has none either.
+const turns = 100
+
+// awaitEmpty waits until a FIFO is empty, as long as somebody has it open for reading and
+// takes something every now and then. It returns at once for what is no FIFO.
+func awaitEmpty(ctx context.Context, path string, patience time.Duration) {
+	// Without a reader this fails, and the output is gone.
+	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return
 	}
@@ -226,24 +239,43 @@ func awaitEmpty(ctx context.Context, path string) {
 	if unix.Fstat(fd, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFIFO {
 		return
 	}
-	for {
-		if n, err := unix.IoctlGetInt(fd, unix.TIOCINQ); err != nil || n == 0 {
+	// Most clients have it at once. Hundreds of guests that wait must not take the
+	// processors that their clients need.
+	const soon, late = 100 * time.Microsecond, 5 * time.Millisecond
+	left, since, pause := 0, time.Now(), soon
+	for turn := 0; ; turn++ {
+		n, err := unix.IoctlGetInt(fd, unix.TIOCINQ)
+		if err != nil || n == 0 || !hasReader(fd) {
+			return
+		}
+		if n != left {
+			left, since, pause, turn = n, time.Now(), soon, 0
+		}
+		if time.Since(since) > patience && turn >= turns {
 			return
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(200 * time.Microsecond):
+		case <-time.After(pause):
+			pause = min(2*pause, late)
 		}
 	}
 }
 
-// readerTime is how long an exec waits for its client to open its output.
+// hasReader is for the writing end of a FIFO (pipe_poll in the kernel).
+func hasReader(fd int) bool {
+	fds := []unix.PollFd{{Fd: int32(fd)}}
+	_, err := unix.Poll(fds, 0)
+	return err != nil || fds[0].Revents&unix.POLLERR == 0
+}
+
+// readerTime is how long a guest is not made while its client has not opened its output.
 const readerTime = 2 * time.Second
 
 // awaitReaders waits until the FIFOs of a guest's output are open for reading, or
-// for readerTime. Clients open them in the background before they ask for an exec,
-// and one that is short may be over before that: its output would be lost, and the
+// for readerTime. Clients open them in the background before they ask for a guest,
+// and one that is short may be over before that: its output would be lost, and a
 // client wait for ever. done is to be called when the guest has opened its own ends:
 // between two writers a reader would see the end.
 func awaitReaders(ctx context.Context, rio runtime.IO) (done func()) {

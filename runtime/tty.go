@@ -149,6 +149,13 @@ func (t *terminal) wait(ctx context.Context) error {
 	}
 }
 
+// isTaken waits for a limited time, after end, and says whether all output was passed on.
+func (t *terminal) isTaken(limit time.Duration) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	return t.wait(ctx) == nil
+}
+
 func (t *terminal) close() {
 	for _, f := range []*os.File{t.master, t.out} {
 		if f != nil {

@@ -14,7 +14,7 @@ readonly trixie_sources=/etc/apt/sources.list.d/containerd-wasm-trixie.sources
 packages=(
 	build-essential ca-certificates git pkg-config libseccomp-dev
 	clang lld llvm wasi-libc libclang-rt-dev-wasm32 wabt
-	runc containernetworking-plugins iproute2 iptables jq
+	runc containernetworking-plugins iproute2 iptables e2fsprogs jq
 	shellcheck
 )
 # On Debian 12 these come from Debian 13: it has no libwasmedge-dev, and its

@@ -201,15 +201,6 @@ func TestStats(t *testing.T) {
 	})
 }
 
-func TestLogRotation(t *testing.T) {
-	d := shared(t)
-	c := wasmPod(t, d, host).run(t, containerConfig("sleep"))
-	c.waitForLog(t, "sleeping")
-	if _, err := d.CRI().ReopenContainerLog(t.Context(), &criapi.ReopenContainerLogRequest{ContainerId: c.id}); err != nil {
-		t.Error(err)
-	}
-}
-
 // As kubelet pulls: with the handler of the pod that the image is for.
 func TestPull(t *testing.T) {
 	d := shared(t)

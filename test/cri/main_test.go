@@ -5,8 +5,6 @@ package cri
 
 import (
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -22,20 +20,18 @@ var shared = daemon.Shared(func(t testing.TB, d *daemon.Daemon) {
 	for _, name := range []string{"hello-c", "cat", "env", "exit", "mem", "sleep", "spin", "trap", "write"} {
 		d.Import(t, images.Wasm(name))
 	}
-	img, err := images.New(images.Host(), v1.Config{Entrypoint: []string{"/main.wasm"}}, map[string][]byte{"/main.wasm": listen(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.ImportImage(t, listenImage, img)
+	importSource(t, d, listenImage, "../integration/testdata/listen.c")
 	flood, err := images.CompileFile(t.Context(), "../integration/testdata/flood.wat")
 	if err != nil {
 		t.Fatal(err)
 	}
-	img, err = images.Several(t.Context(), map[string][]byte{"/elf": []byte("\x7fELF\x02\x01\x01"), "/flood.wasm": flood}, "sleep", "cat", "echo", "env", "exit", "ls", "mem", "spin", "trap", "write")
+	img, err := images.Several(t.Context(), map[string][]byte{"/elf": []byte("\x7fELF\x02\x01\x01"), "/flood.wasm": flood}, "sleep", "cat", "echo", "env", "exit", "ls", "mem", "spin", "trap", "write")
 	if err != nil {
 		t.Fatal(err)
 	}
 	d.ImportImage(t, toolsImage, img)
+	importSource(t, d, netImage, "testdata/net.c")
+	importSource(t, d, countImage, "testdata/count.c")
 	// The first pod makes what stays for all others, such as the bridge.
 	p := wasmPod(t, d, own)
 	config := containerConfig("exit")
@@ -46,21 +42,23 @@ var shared = daemon.Shared(func(t testing.TB, d *daemon.Daemon) {
 
 const (
 	listenImage = "example.com/listen:latest"
+	netImage    = "example.com/net:latest"
+	countImage  = "example.com/count:latest"
 	// toolsImage has several modules; its entrypoint sleeps.
 	toolsImage = "example.com/tools:latest"
 )
 
-// listen compiles a guest that accepts one connection.
-func listen(t testing.TB) []byte {
+// importSource imports an image under the name ref, of the guest that a source file
+// compiles to.
+func importSource(t testing.TB, d *daemon.Daemon, ref, path string) {
 	t.Helper()
-	out := filepath.Join(t.TempDir(), "listen.wasm")
-	cmd := exec.CommandContext(t.Context(), "clang", "--target=wasm32-wasi", "-O2", "-s", "-o", out, "../integration/testdata/listen.c")
-	if text, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %v\n%s", cmd.Args, err, text)
-	}
-	module, err := os.ReadFile(out)
+	module, err := images.CompileFile(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return module
+	img, err := images.New(images.Host(), v1.Config{Entrypoint: []string{"/main.wasm"}}, map[string][]byte{"/main.wasm": module})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.ImportImage(t, ref, img)
 }

@@ -65,7 +65,7 @@ func TestPodWithANetworkOfItsOwn(t *testing.T) {
 		t.Errorf("the pod's IP address %v is not in %v", ip, subnet)
 	}
 	// What joins the pod finds its network through the pid.
-	netns := fmt.Sprintf("/proc/%d/ns/net", podPID(t, p))
+	netns := procNS(podPID(t, p), "net")
 	if got := inNetNS(t, netns, "ip", "-brief", "address", "show", "eth0"); !strings.Contains(got, ip.String()+"/24") {
 		t.Errorf("eth0 in the pod is %q", got)
 	}
@@ -84,6 +84,9 @@ func podPID(t *testing.T, p *pod) int {
 	}
 	return infoPID(t, r.GetInfo())
 }
+
+// procNS is where a namespace of a process or thread is, such as "net".
+func procNS(pid int, kind string) string { return fmt.Sprintf("/proc/%d/ns/%s", pid, kind) }
 
 // infoPID is the pid in the verbose status of a pod or a container.
 func infoPID(t testing.TB, info map[string]string) int {

@@ -6,12 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	criapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
@@ -190,33 +188,6 @@ func (c *container) expectExit(t testing.TB, code int32, reason string) {
 	if s := c.wait(t); s.GetExitCode() != code || s.GetReason() != reason {
 		t.Errorf("exit code %d, reason %q; want %d, %q (%s)", s.GetExitCode(), s.GetReason(), code, reason, s.GetMessage())
 	}
-}
-
-// logs reads the container's log as kubelet does: lines of time, stream, tag and
-// text. It returns the text of one stream.
-func (c *container) logs(t testing.TB, stream string) string {
-	t.Helper()
-	b, err := os.ReadFile(c.log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var text strings.Builder
-	for line := range strings.Lines(string(b)) {
-		f := strings.SplitN(line, " ", 4)
-		if len(f) != 4 || f[2] != "F" && f[2] != "P" {
-			t.Fatalf("not a line of a CRI log: %q", line)
-		}
-		if _, err := time.Parse(time.RFC3339Nano, f[0]); err != nil {
-			t.Error(err)
-		}
-		if f[2] == "P" {
-			f[3] = strings.TrimSuffix(f[3], "\n")
-		}
-		if f[1] == stream {
-			text.WriteString(f[3])
-		}
-	}
-	return text.String()
 }
 
 // waitForLog waits until the container has written text.

@@ -45,15 +45,9 @@ func webServer(t *testing.T, d *daemon.Daemon) (p *pod, ip string) {
 }
 
 // clientPod asks a name server.
-func clientPod(t *testing.T, d *daemon.Daemon, nameServer string) *pod {
+func clientPod(t *testing.T, d *daemon.Daemon, server *nameServer) *pod {
 	t.Helper()
-	config := podConfig(t, d, own)
-	config.DnsConfig = &criapi.DNSConfig{
-		Servers:  []string{nameServer},
-		Searches: []string{"ns.svc.cluster.local", "svc.cluster.local", "cluster.local"},
-		Options:  []string{"ndots:5", "timeout:1", "attempts:1"},
-	}
-	return runPod(t, d, config, daemon.Handler)
+	return withDNS(t, d, own, server.address, "ndots:5", "timeout:1", "attempts:1")
 }
 
 // A Go program serves HTTP on its pod's address: to the host, and to a Go program in
@@ -65,7 +59,7 @@ func TestGoServesHTTP(t *testing.T) {
 	if got := getFromHost(t, http.DefaultClient, "http://"+ip+"/path"); got != want {
 		t.Errorf("the host got %q, want %q", got, want)
 	}
-	dns := nameServer(t, wasmPod(t, d, own), map[string]string{"web.ns.svc.cluster.local.": ip})
+	dns := podNameServer(t, wasmPod(t, d, own), names{"web.ns.svc.cluster.local.": {ip}})
 	client := clientPod(t, d, dns)
 	for _, url := range []string{"http://" + ip + "/path", "http://web/path", "http://web.ns.svc/path"} {
 		c := client.run(t, containerConfig("web", "get", url, "20"))
@@ -101,7 +95,7 @@ func TestGoSendsDatagrams(t *testing.T) {
 	if n, err := conn.Read(buf); err != nil || string(buf[:n]) != "from the host" {
 		t.Errorf("got %q, %v", buf[:n], err)
 	}
-	dns := nameServer(t, wasmPod(t, d, own), map[string]string{"echo.svc.cluster.local.": ip})
+	dns := podNameServer(t, wasmPod(t, d, own), names{"echo.svc.cluster.local.": {ip}})
 	c := clientPod(t, d, dns).run(t, containerConfig("web", "send", "echo:7", "from a pod"))
 	c.expectExit(t, 0, "Completed")
 	if got := c.logs(t, "stdout"); got != "from a pod\n" {

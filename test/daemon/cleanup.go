@@ -66,6 +66,12 @@ func (d *Daemon) unmountAll() error {
 }
 
 func (d *Daemon) removeNetwork() error {
+	if d.netns != nil { // with all that is in it
+		if err := d.netns.Close(); !errors.Is(err, os.ErrClosed) {
+			return err
+		}
+		return nil
+	}
 	if _, err := net.InterfaceByName(d.Name); err != nil {
 		return nil // never made
 	}

@@ -4,7 +4,6 @@ package daemon
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -49,24 +48,6 @@ optimize = "off"
 // compileTimeout is the default, where patience asks for no more.
 var compileTimeout = patience.For(2 * time.Minute)
 
-const bridgeNetwork = `{
-  "cniVersion": "1.0.0",
-  "name": %[1]q,
-  "plugins": [{
-    "type": "bridge",
-    "bridge": %[1]q,
-    "isGateway": true,
-    "ipam": {
-      "type": "host-local",
-      "dataDir": "%[2]s/ipam",
-      "ranges": [[{"subnet": %[3]q}]]
-    }
-  }%[4]s]
-}
-`
-
-const portmap = `, {"type": "portmap", "capabilities": {"portMappings": true}}`
-
 // prepare makes the directories and the configuration.
 func (d *Daemon) prepare() error {
 	for _, dir := range []string{"d", "cni", "cdi", "tmp", "fifo"} {
@@ -82,20 +63,7 @@ func (d *Daemon) prepare() error {
 	if err := d.writeConfig(); err != nil {
 		return err
 	}
-	if !d.options.bridge {
-		return nil
-	}
-	subnet, err := freeSubnet()
-	if err != nil {
-		return err
-	}
-	d.Subnet = subnet
-	var more string
-	if d.options.portmap {
-		more = portmap
-	}
-	network := fmt.Sprintf(bridgeNetwork, d.Name, d.Dir, d.Subnet, more)
-	return os.WriteFile(filepath.Join(d.Dir, "cni/10-bridge.conflist"), []byte(network), 0o600)
+	return d.prepareNetwork()
 }
 
 func (d *Daemon) writeConfig() error {
@@ -107,33 +75,6 @@ func (d *Daemon) writeConfig() error {
 }
 
 func (d *Daemon) configPath() string { return filepath.Join(d.Dir, "config.toml") }
-
-// freeSubnet picks one that none of the machine's addresses is in.
-func freeSubnet() (string, error) {
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		return "", err
-	}
-	for range 100 {
-		_, subnet, err := net.ParseCIDR(fmt.Sprintf("10.%d.%d.0/24", 100+rand.IntN(150), rand.IntN(256)))
-		if err != nil {
-			return "", err
-		}
-		if !overlaps(subnet, addrs) {
-			return subnet.String(), nil
-		}
-	}
-	return "", fmt.Errorf("no free subnet in 10.0.0.0/8")
-}
-
-func overlaps(subnet *net.IPNet, addrs []net.Addr) bool {
-	for _, a := range addrs {
-		if other, ok := a.(*net.IPNet); ok && (subnet.Contains(other.IP) || other.Contains(subnet.IP)) {
-			return true
-		}
-	}
-	return false
-}
 
 // FreeAddress has a port that nobody listens on, on loopback.
 func FreeAddress() string {

@@ -56,10 +56,12 @@ type Daemon struct {
 	// State is the daemon's state directory; mounts below it must not outlive it.
 	State   string
 	Address string // of the API's socket
-	Subnet  string // of the bridge network, such as "10.1.2.0/24", or empty
+	Subnet  string // of the pods' network, such as "10.1.2.0/24", or empty
+	Subnet6 string // the same of IPv6
 
 	options options
 	bin     string
+	netns   *os.File // nil: the machine's own
 
 	mu      sync.Mutex
 	process *process
@@ -68,13 +70,22 @@ type Daemon struct {
 }
 
 type options struct {
-	toml    string
-	program string
-	bridge  bool
-	portmap bool
-	tmpfs   bool
-	noCRI   bool
+	toml       string
+	program    string
+	network    string // CNI's plugin, or empty
+	portmap    bool
+	dualStack  bool
+	ownNetwork bool
+	hostFiles  map[string]string
+	tmpfs      bool
+	noCRI      bool
 }
+
+// CNI's plugins.
+const (
+	bridge = "bridge"
+	ptp    = "ptp"
+)
 
 // Option changes the daemon.
 type Option func(*options)
@@ -87,11 +98,28 @@ func WithTOML(lines string) Option { return func(o *options) { o.toml += lines +
 func WithProgram(path string) Option { return func(o *options) { o.program = path } }
 
 // WithBridge gives pods a network: a bridge with a subnet of its own.
-func WithBridge() Option { return func(o *options) { o.bridge = true } }
+func WithBridge() Option { return func(o *options) { o.network = bridge } }
+
+// WithPTP gives pods a network: a link to the host for each. The links do not say whose
+// they are, so it is for network namespaces of one's own.
+func WithPTP() Option { return func(o *options) { o.network = ptp } }
 
 // WithHostPorts is WithBridge, and ports of the host lead to pods that ask for them.
 // It leaves chains in the firewall, so it is for network namespaces of one's own.
-func WithHostPorts() Option { return func(o *options) { o.bridge, o.portmap = true, true } }
+func WithHostPorts() Option { return func(o *options) { o.network, o.portmap = bridge, true } }
+
+// WithDualStack gives pods addresses of IPv6 as well.
+func WithDualStack() Option { return func(o *options) { o.dualStack = true } }
+
+// WithOwnNetwork runs the daemon in a network namespace of its own, which InNetwork
+// enters.
+func WithOwnNetwork() Option { return func(o *options) { o.ownNetwork = true } }
+
+// WithHostFiles runs the daemon in a mount namespace of its own, where these files, which
+// the machine has, have other contents. What it mounts, only it sees.
+func WithHostFiles(contents map[string]string) Option {
+	return func(o *options) { o.hostFiles = contents }
+}
 
 // WithoutCRI does not wait for CRI, which a mistake in the configuration disables.
 func WithoutCRI() Option { return func(o *options) { o.noCRI = true } }

@@ -54,6 +54,42 @@ func TestResourcesShowWhatIsLeft(t *testing.T) {
 	}
 }
 
+func TestOwnNetwork(t *testing.T) {
+	d := Start(t, WithBridge(), WithOwnNetwork())
+	before := d.Resources(t)
+	add := exec.CommandContext(t.Context(), "ip", "link", "add", "veth0", "type", "veth", "peer", "name", "other0")
+	if err := d.InNetwork(add.Run); err != nil {
+		t.Fatal(err)
+	}
+	if left := d.Resources(t).Without(before); !slices.Equal(left, []string{"link veth0 #1"}) {
+		t.Errorf("a link that is left shows as %q", left)
+	}
+	want, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", d.PID()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got string
+	err = d.InNetwork(func() (err error) {
+		got, err = os.Readlink("/proc/thread-self/ns/net")
+		return err
+	})
+	if machine, _ := os.Readlink("/proc/self/ns/net"); err != nil || got != want || got == machine {
+		t.Errorf("in %s (%v); the daemon is in %s, the machine in %s", got, err, want, machine)
+	}
+}
+
+func TestHostFiles(t *testing.T) {
+	const content = "127.0.0.1 localhost\n"
+	d := Start(t, WithHostFiles(map[string]string{"/etc/hosts": content}))
+	got, err := os.ReadFile(fmt.Sprintf("/proc/%d/root/etc/hosts", d.PID()))
+	if err != nil || string(got) != content {
+		t.Errorf("the daemon has %q, %v", got, err)
+	}
+	if len(d.Mounts()) > 0 {
+		t.Errorf("the machine has %q", d.Mounts())
+	}
+}
+
 func TestCloseRemovesADaemonThatWasKilled(t *testing.T) {
 	d := Start(t, WithTmpfs(), WithBridge())
 	if len(directories(d.GuestCgroup())) == 0 {

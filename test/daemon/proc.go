@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -137,6 +138,9 @@ func openFiles(pid int) []string {
 	}
 	return out
 }
+
+// HasOpen says whether the daemon has the file at path open.
+func (d *Daemon) HasOpen(path string) bool { return slices.Contains(openFiles(d.PID()), path) }
 
 // kindOfAnonymous keeps the name in anon_inode:[eventpoll].
 func kindOfAnonymous(target string) string {

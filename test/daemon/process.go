@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"testing"
 	"time"
 
@@ -66,10 +65,12 @@ func (d *Daemon) spawn() (*process, error) {
 	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}
 	p := &process{done: make(chan struct{})}
 	started := make(chan error)
-	go func() {
-		// Pdeathsig is sent when this thread ends, not this process.
-		runtime.LockOSThread()
-		err := cmd.Start()
+	// Pdeathsig is sent when this thread ends, not this process.
+	go OnThread(func() {
+		err := d.enter()
+		if err == nil {
+			err = cmd.Start()
+		}
 		if err == nil {
 			p.pid = cmd.Process.Pid
 		}
@@ -78,8 +79,34 @@ func (d *Daemon) spawn() (*process, error) {
 			p.err = cmd.Wait()
 			close(p.done)
 		}
-	}()
+	})
 	return p, <-started
+}
+
+// enter moves the calling thread, which is to start the daemon, to its namespaces.
+func (d *Daemon) enter() error {
+	if err := d.enterNetwork(); err != nil {
+		return err
+	}
+	if len(d.options.hostFiles) == 0 {
+		return nil
+	}
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		return fmt.Errorf("a mount namespace for the daemon: %w", err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
+		return fmt.Errorf("keeping the daemon's mounts to itself: %w", err)
+	}
+	for path, content := range d.options.hostFiles {
+		source := filepath.Join(d.Dir, filepath.Base(path))
+		if err := os.WriteFile(source, []byte(content), 0o644); err != nil {
+			return err
+		}
+		if err := unix.Mount(source, path, "", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("giving the daemon another %s: %w", path, err)
+		}
+	}
+	return nil
 }
 
 // environ finds the shims of the same build first.

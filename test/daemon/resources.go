@@ -105,7 +105,7 @@ func (d *Daemon) files() []string {
 	for _, dir := range []string{d.State, filepath.Join(d.Dir, "ipam"), d.FIFODir(), filepath.Join(d.Dir, "tmp")} {
 		_ = filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
 			// What has gone in the meantime is what is wanted.
-			if err == nil && filepath.Base(path) != "last_reserved_ip.0" {
+			if err == nil && !strings.HasPrefix(filepath.Base(path), "last_reserved_ip.") {
 				out = append(out, path)
 			}
 			return nil
@@ -113,12 +113,6 @@ func (d *Daemon) files() []string {
 	}
 	cached, _ := filepath.Glob("/var/lib/cni/*/" + d.Name + "-*")
 	return append(out, cached...)
-}
-
-// ports are the host's ends of pods' links.
-func (d *Daemon) ports() []string {
-	paths, _ := filepath.Glob("/sys/class/net/" + d.Name + "/brif/*")
-	return paths
 }
 
 // podCgroups are the directories of d.Name in all hierarchies.

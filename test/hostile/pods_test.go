@@ -9,9 +9,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/containerd-wasm/containerd-wasm/test/daemon"
 )
 
 // pods are two network namespaces, as two pods have them. The guest's has podAddress,
@@ -113,11 +114,7 @@ func inNetNS(path string, f func() error) error {
 }
 
 // onOwnThread calls f on a thread that ends with it.
-func onOwnThread(f func() error) error {
-	result := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		result <- f()
-	}()
-	return <-result
+func onOwnThread(f func() error) (err error) {
+	daemon.OnThread(func() { err = f() })
+	return err
 }

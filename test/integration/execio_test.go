@@ -58,3 +58,45 @@ func TestExecWithALateReader(t *testing.T) {
 		t.Error("it waits for an output that is lost")
 	}
 }
+
+// The exit of a guest is no news before its output is with a client that only gets its
+// turn late, as on a machine that is busy.
+func TestExitComesAfterTheOutput(t *testing.T) {
+	b := sleeper(t, shared(t))
+	path := filepath.Join(t.TempDir(), "out")
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	spec, err := typeurl.MarshalAnyToProto(command("/sleep.wasm", "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	service, id := b.Daemon.Client().TaskService(), newID()
+	if _, err := service.Exec(b.Ctx, &tasks.ExecProcessRequest{ContainerID: b.ID(), ExecID: id, Stdout: path, Spec: spec}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := service.Start(b.Ctx, &tasks.StartRequest{ContainerID: b.ID(), ExecID: id}); err != nil {
+		t.Fatal(err)
+	}
+	read := make(chan string, 1)
+	go func() {
+		time.Sleep(500 * time.Millisecond)
+		buf := make([]byte, 100)
+		n, _ := f.Read(buf)
+		read <- string(buf[:n])
+	}()
+	if _, err := service.Wait(b.Ctx, &tasks.WaitRequest{ContainerID: b.ID(), ExecID: id}); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := unix.IoctlGetInt(int(f.Fd()), unix.TIOCINQ); err != nil || left > 0 {
+		t.Errorf("%d bytes were left at the exit (%v)", left, err)
+	}
+	if text := <-read; text != "sleeping\n" {
+		t.Errorf("the client read %q", text)
+	}
+}
