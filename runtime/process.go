@@ -105,7 +105,7 @@ func (p *process) conclude(publish func(exit *runtime.Exit, oom bool)) {
 	p.mu.Lock()
 	result := p.guest.Result()
 	status, oom := exitStatus(&result, p.signal)
-	exit := &runtime.Exit{Pid: p.pid(), Status: status, Timestamp: time.Now()}
+	exit := &runtime.Exit{Pid: p.pid(), Status: status, Timestamp: p.ended}
 	p.stopped = exit
 	killed := p.killed
 	p.mu.Unlock()
