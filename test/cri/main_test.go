@@ -19,7 +19,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(daemon.RunTests(m)) }
 
 var shared = daemon.Shared(func(t testing.TB, d *daemon.Daemon) {
-	for _, name := range []string{"hello-c", "cat", "env", "exit", "mem", "sleep", "spin", "trap", "write"} {
+	for _, name := range []string{"hello-c", "cat", "env", "exit", "mem", "sleep", "spin", "trap", "write", "use"} {
 		d.Import(t, images.Wasm(name))
 	}
 	img, err := images.New(images.Host(), v1.Config{Entrypoint: []string{"/main.wasm"}}, map[string][]byte{"/main.wasm": listen(t)})
