@@ -12,9 +12,9 @@
 //
 //	Create -> Start -> READY -> Stop -> NOT READY -> Shutdown
 //
-// A restart of the daemon ends the parked threads. The controller then knows
-// no sandbox, Status says NotFound, and CRI reports those pods not ready;
-// Shutdown removes what is left of them.
+// A restart of the daemon ends the parked threads. The controller then holds
+// no sandbox, and reports those that have a record not ready; Shutdown removes
+// what is left of them.
 package cri
 
 import (
@@ -24,7 +24,9 @@ import (
 	"time"
 
 	"github.com/containerd/containerd/api/types"
+	"github.com/containerd/containerd/v2/core/containers"
 	"github.com/containerd/containerd/v2/core/sandbox"
+	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/containerd/containerd/v2/pkg/identifiers"
 	ptypes "github.com/containerd/containerd/v2/pkg/protobuf/types"
 	"github.com/containerd/errdefs"
@@ -47,15 +49,22 @@ type Config struct {
 	// UnprivilegedPorts lets pods with a network of their own listen below
 	// port 1024 without a capability; UnprivilegedICMP lets them ping.
 	UnprivilegedPorts, UnprivilegedICMP bool
-	// Metrics gives what the guests of a sandbox use, as a message that
+	// Metrics gives what the containers of a sandbox use, as a message that
 	// upstream's CRI service decodes.
 	Metrics func(ctx context.Context, id string) (*ptypes.Any, error)
+	// Records are those of all sandboxes, also of earlier daemons'.
+	Records sandbox.Store
+	// Containers are the records of all containers, and Snapshotters by name what
+	// their writable layers are in.
+	Containers   containers.Store
+	Snapshotters map[string]snapshots.Snapshotter
 }
 
 // Controller makes and holds the sandboxes.
 type Controller struct {
 	config Config
 	reason error // why there can be no sandboxes, or nil
+	layers layers
 
 	mu        sync.Mutex
 	sandboxes map[string]*pod
@@ -65,7 +74,7 @@ var _ sandbox.Controller = (*Controller)(nil)
 
 // New returns a controller without sandboxes.
 func New(config Config) *Controller {
-	return &Controller{config: config, sandboxes: make(map[string]*pod)}
+	return &Controller{config: config, layers: newLayers(), sandboxes: make(map[string]*pod)}
 }
 
 // NewWithout returns a controller that refuses every sandbox for a reason. One
@@ -101,7 +110,13 @@ func (c *Controller) Create(_ context.Context, info sandbox.Sandbox, opts ...san
 	if _, ok := c.sandboxes[info.ID]; ok {
 		return fmt.Errorf("sandbox %q: %w", info.ID, errdefs.ErrAlreadyExists)
 	}
-	c.sandboxes[info.ID] = &pod{id: info.ID, config: config, netns: options.NetNSPath}
+	p := &pod{id: info.ID, config: config, netns: options.NetNSPath, createdAt: info.CreatedAt}
+	if p.createdAt.IsZero() {
+		// Upstream leaves it out for pods on the host's network, whose record it has
+		// just made.
+		p.createdAt = time.Now()
+	}
+	c.sandboxes[info.ID] = p
 	return nil
 }
 
@@ -124,6 +139,10 @@ func (c *Controller) Start(ctx context.Context, id string) (sandbox.ControllerIn
 	if err != nil {
 		return sandbox.ControllerInstance{}, err
 	}
+	spec, err := p.record()
+	if err != nil {
+		return sandbox.ControllerInstance{}, fmt.Errorf("sandbox %q: %w", id, err)
+	}
 	if err := p.start(ctx, c.config); err != nil {
 		if !errdefs.IsFailedPrecondition(err) {
 			c.forget(id)
@@ -135,6 +154,7 @@ func (c *Controller) Start(ctx context.Context, id string) (sandbox.ControllerIn
 		Pid:       p.pid(),
 		CreatedAt: p.createdAt,
 		Labels:    map[string]string{"oci_runtime_type": c.config.RuntimeType},
+		Spec:      spec,
 	}, nil
 }
 
@@ -175,11 +195,11 @@ func (c *Controller) Wait(ctx context.Context, id string) (sandbox.ExitStatus, e
 
 // Status says whether the sandbox is ready.
 //
-// Errors: NotFound, which CRI takes for not ready.
-func (c *Controller) Status(_ context.Context, id string, verbose bool) (sandbox.ControllerStatus, error) {
+// Errors: NotFound.
+func (c *Controller) Status(ctx context.Context, id string, verbose bool) (sandbox.ControllerStatus, error) {
 	p, err := c.get(id)
 	if err != nil {
-		return sandbox.ControllerStatus{}, err
+		return c.ended(ctx, id, verbose)
 	}
 	return p.status(c.config, verbose)
 }
@@ -210,7 +230,7 @@ func (c *Controller) HostPID(id string) bool {
 	return err == nil && p.config.GetLinux().GetSecurityContext().GetNamespaceOptions().GetPid() == criapi.NamespaceMode_NODE
 }
 
-// Metrics of a sandbox are those of its guests: it runs nothing itself.
+// Metrics of a sandbox are those of its containers: it runs nothing itself.
 func (c *Controller) Metrics(ctx context.Context, id string) (*types.Metric, error) {
 	if _, err := c.get(id); err != nil {
 		return nil, err
@@ -235,10 +255,11 @@ type pod struct {
 	config *criapi.PodSandboxConfig
 	netns  string // path, empty: the host's
 
-	mu        sync.Mutex
-	thread    *jail.Guest // nil before start
-	createdAt time.Time
-	exitedAt  time.Time // zero: not over
+	createdAt time.Time // that of the record, which outlives this process
+
+	mu       sync.Mutex
+	thread   *jail.Guest // nil before start
+	exitedAt time.Time   // zero: not over
 }
 
 func (p *pod) start(ctx context.Context, config Config) error {
@@ -257,7 +278,6 @@ func (p *pod) start(ctx context.Context, config Config) error {
 	if p.thread, err = jail.New(ctx, spec); err != nil {
 		return fmt.Errorf("a thread to hold the pod's namespaces: %w", err)
 	}
-	p.createdAt = time.Now()
 	return nil
 }
 

@@ -54,6 +54,9 @@ func (p *pod) ready() bool {
 // for the same things.
 type podInfo struct {
 	Pid         uint32                   `json:"pid"`
+	Status      string                   `json:"processStatus,omitempty"`
 	RuntimeType string                   `json:"runtimeType"`
 	Config      *criapi.PodSandboxConfig `json:"config"`
+	CNIResult   json.RawMessage          `json:"cniResult,omitempty"`
+	Metadata    json.RawMessage          `json:"sandboxMetadata,omitempty"`
 }

@@ -63,11 +63,13 @@ func TestBadConfigurationNamesTheKey(t *testing.T) {
 
 func TestUpstreamsCRIConfiguration(t *testing.T) {
 	c, err := criConfigOf(service{struct {
-		RootDir string `json:"rootDir"`
-		Ports   bool   `json:"enableUnprivilegedPorts"`
-		ICMP    bool   `json:"enableUnprivilegedICMP"`
-	}{"/root", true, false}})
-	if err != nil || c.RootDir != "/root" || !*c.UnprivilegedPorts || *c.UnprivilegedICMP {
+		RootDir  string `json:"rootDir"`
+		StateDir string `json:"stateDir"`
+		NetNS    bool   `json:"netnsMountsUnderStateDir"`
+		Ports    bool   `json:"enableUnprivilegedPorts"`
+		ICMP     bool   `json:"enableUnprivilegedICMP"`
+	}{"/root", "/state", true, true, false}})
+	if err != nil || c.RootDir != "/root" || c.StateDir != "/state" || !*c.NetNSInStateDir || !*c.UnprivilegedPorts || *c.UnprivilegedICMP {
 		t.Fatalf("got %+v, %v", c, err)
 	}
 	for _, changed := range []any{service{struct{}{}}, struct{}{}, service{make(chan int)}} {

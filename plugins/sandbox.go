@@ -3,12 +3,16 @@
 package plugins
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"reflect"
 
+	"github.com/containerd/containerd/v2/core/metadata"
 	"github.com/containerd/containerd/v2/plugins"
+	"github.com/containerd/log"
 	"github.com/containerd/plugin"
 	"github.com/containerd/plugin/registry"
 
@@ -22,6 +26,7 @@ func init() {
 		ID:   Wasm,
 		Requires: []plugin.Type{
 			plugins.CRIServicePlugin,
+			plugins.MetadataPlugin,
 			WasmPlugin, // which prepares the process for parked threads
 		},
 		InitFn: initSandbox,
@@ -37,25 +42,51 @@ func initSandbox(ic *plugin.InitContext) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	m, err := ic.GetSingle(plugins.MetadataPlugin)
+	if err != nil {
+		return nil, err
+	}
 	c, err := criConfigOf(upstream)
 	if err != nil {
 		return nil, err
 	}
+	db := m.(*metadata.DB)
+	removeLeftovers(ic.Context, db, c)
 	controller := cri.New(cri.Config{
 		Root:              c.RootDir,
 		RuntimeType:       runtime.Name,
 		UnprivilegedPorts: *c.UnprivilegedPorts,
 		UnprivilegedICMP:  *c.UnprivilegedICMP,
 		Metrics:           manager.(*runtime.Manager).SandboxMetrics,
+		Records:           metadata.NewSandboxStore(db),
+		Containers:        metadata.NewContainerStore(db),
+		Snapshotters:      db.Snapshotters(),
 	})
 	manager.(*runtime.Manager).AskHostPID(controller.HostPID)
 	return controller, nil
+}
+
+// removeLeftovers leaves what it cannot remove to the next start.
+func removeLeftovers(ctx context.Context, db *metadata.DB, c criConfig) {
+	l := cri.Leftovers{
+		Sandboxes:  metadata.NewSandboxStore(db),
+		Containers: metadata.NewContainerStore(db),
+		Leases:     metadata.NewLeaseManager(db),
+	}
+	if *c.NetNSInStateDir {
+		l.NetNSDir = filepath.Join(c.StateDir, "netns")
+	}
+	if err := l.Remove(ctx); err != nil {
+		log.G(ctx).WithError(err).Warn("removing what is left of pods that were never made")
+	}
 }
 
 // criConfig is the part of upstream's CRI configuration that sandboxes share
 // with it, under its names in JSON, which upstream logs.
 type criConfig struct {
 	RootDir           string `json:"rootDir"`
+	StateDir          string `json:"stateDir"`
+	NetNSInStateDir   *bool  `json:"netnsMountsUnderStateDir"`
 	UnprivilegedPorts *bool  `json:"enableUnprivilegedPorts"`
 	UnprivilegedICMP  *bool  `json:"enableUnprivilegedICMP"`
 }
@@ -74,8 +105,8 @@ func criConfigOf(service any) (c criConfig, err error) {
 	if err != nil {
 		return c, fmt.Errorf("reading the configuration of the CRI runtime service: %w", err)
 	}
-	if c.RootDir == "" || c.UnprivilegedPorts == nil || c.UnprivilegedICMP == nil {
-		return c, errors.New("upstream has changed: the configuration of the CRI runtime service lacks rootDir, enableUnprivilegedPorts or enableUnprivilegedICMP")
+	if c.RootDir == "" || c.StateDir == "" || c.NetNSInStateDir == nil || c.UnprivilegedPorts == nil || c.UnprivilegedICMP == nil {
+		return c, errors.New("upstream has changed: the configuration of the CRI runtime service lacks rootDir, stateDir, netnsMountsUnderStateDir, enableUnprivilegedPorts or enableUnprivilegedICMP")
 	}
 	return c, nil
 }

@@ -86,10 +86,12 @@ func (e *execs) list() []*exec {
 // usage is what all took and take.
 func (e *execs) usage() usage {
 	e.mu.Lock()
+	defer e.mu.Unlock()
 	u := usage{cpu: e.cpu}
-	e.mu.Unlock()
-	for _, x := range e.list() {
-		u.add(x.usage())
+	for _, x := range e.all {
+		if x != nil {
+			u.add(x.usage())
+		}
 	}
 	return u
 }

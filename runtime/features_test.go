@@ -15,7 +15,7 @@ import (
 )
 
 func TestIntrospectionKnowsOurRuntime(t *testing.T) {
-	m := Merge(&upstream{}, &Manager{tasks: map[key]*task{}}).(pluginInfoProvider)
+	m := Merge(&upstream{}, &Manager{tasks: map[key]*task{}, pods: newPods()}).(pluginInfoProvider)
 	got, err := m.PluginInfo(t.Context(), &apitypes.RuntimeRequest{RuntimePath: Name})
 	if err != nil {
 		t.Fatal(err)

@@ -74,13 +74,18 @@ func headOf(f io.ReaderAt) string {
 
 // createLinux makes a Linux container of a pod of ours, in the pod's namespaces.
 func (m *mergedRuntime) createLinux(ctx context.Context, id string, opts runtime.CreateOpts) (runtime.Task, error) {
-	hostPID := m.wasm.hostPID != nil && m.wasm.hostPID(opts.SandboxID)
+	sandbox := opts.SandboxID
+	hostPID := m.wasm.hostPID != nil && m.wasm.hostPID(sandbox)
 	opts, err := linuxOpts(opts, m.wasm.config.LinuxRuntime, hostPID)
 	if err != nil {
 		return nil, fmt.Errorf("creating Linux container %q: %w", id, err)
 	}
 	log.G(ctx).WithField("id", id).WithField("runtime", opts.Runtime).Debug("a Linux container in a WebAssembly pod")
-	return m.upstream.Create(ctx, id, opts)
+	t, err := m.upstream.Create(ctx, id, opts)
+	if err == nil {
+		m.wasm.linuxCreated(ctx, sandbox, id)
+	}
+	return t, err
 }
 
 // runcRuntime is the runtime whose options are known here.

@@ -102,7 +102,7 @@ func TestLinuxOpts(t *testing.T) {
 
 func TestOtherOCIRuntimesMayRunModules(t *testing.T) {
 	u := &upstream{}
-	m := Merge(u, &Manager{tasks: map[key]*task{}})
+	m := Merge(u, &Manager{tasks: map[key]*task{}, pods: newPods()})
 	ctx := namespaces.WithNamespace(t.Context(), "test")
 	spec, err := typeurl.MarshalAny(&specs.Spec{Process: &specs.Process{Args: []string{"/app.wasm"}}})
 	if err != nil {

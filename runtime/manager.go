@@ -55,9 +55,11 @@ type Manager struct {
 	cgroups   *cgroup.Root
 	publisher eventbus.Publisher
 	hostPID   func(sandbox string) bool // nil: none has it
+	upstream  runtime.PlatformRuntime   // of Linux containers in pods; nil: there are none
 
 	mu    sync.Mutex
 	tasks map[key]*task // nil: being created
+	pods  pods
 }
 
 type key struct{ namespace, id string }
@@ -92,6 +94,7 @@ func NewManager(ctx context.Context, config Config, e *engine.Engine, publisher 
 		cgroups:   cgroups,
 		publisher: publisher,
 		tasks:     make(map[key]*task),
+		pods:      newPods(),
 	}
 	if err := telemetry.Register(prometheus.DefaultRegisterer, m.linearMemory, jail.MemoryUsed, jail.MemoryLimit); err != nil {
 		return nil, fmt.Errorf("registering metrics: %w", err)
@@ -147,6 +150,9 @@ func (m *Manager) Create(ctx context.Context, id string, opts runtime.CreateOpts
 	}
 	m.mu.Lock()
 	m.tasks[k] = t
+	if t.sandbox != "" {
+		m.pods.add(k, t.sandbox, t)
+	}
 	m.mu.Unlock()
 	m.publish(namespace, runtime.TaskCreateEventTopic, &events.TaskCreate{
 		ContainerID: id,
@@ -227,6 +233,7 @@ func (m *Manager) remove(ctx context.Context, t *task) (*runtime.Exit, error) {
 		return nil, fmt.Errorf("task %q: %w", t.key.id, errdefs.ErrNotFound)
 	}
 	delete(m.tasks, t.key)
+	m.pods.remove(t.key)
 	m.mu.Unlock()
 	exit := t.exit()
 	m.publish(t.key.namespace, runtime.TaskDeleteEventTopic, &events.TaskDelete{

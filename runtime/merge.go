@@ -15,6 +15,7 @@ import (
 // and all others with upstream, also Linux containers in pods of ours (linux.go),
 // and finds both.
 func Merge(upstream runtime.PlatformRuntime, wasm *Manager) runtime.PlatformRuntime {
+	wasm.upstream = upstream
 	return withPluginInfo(upstream, &mergedRuntime{upstream, wasm}, ownInfo)
 }
 
@@ -66,7 +67,11 @@ func (m *mergedRuntime) Get(ctx context.Context, id string) (runtime.Task, error
 	} else if !errdefs.IsNotFound(err) {
 		return nil, err
 	}
-	return m.upstream.Get(ctx, id)
+	t, err := m.upstream.Get(ctx, id)
+	if errdefs.IsNotFound(err) {
+		m.wasm.linuxGone(ctx, id)
+	}
+	return t, err
 }
 
 func (m *mergedRuntime) Tasks(ctx context.Context, all bool) ([]runtime.Task, error) {
@@ -84,5 +89,9 @@ func (m *mergedRuntime) Delete(ctx context.Context, id string) (*runtime.Exit, e
 	} else if !errdefs.IsNotFound(err) {
 		return nil, err
 	}
-	return m.upstream.Delete(ctx, id)
+	exit, err := m.upstream.Delete(ctx, id)
+	if err == nil {
+		m.wasm.linuxGone(ctx, id)
+	}
+	return exit, err
 }

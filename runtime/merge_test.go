@@ -40,7 +40,7 @@ func (u *upstream) PluginInfo(context.Context, any) (any, error) { return "info"
 
 func TestOtherRuntimesGoToUpstream(t *testing.T) {
 	u := &upstream{}
-	m := Merge(u, &Manager{tasks: map[key]*task{}})
+	m := Merge(u, &Manager{tasks: map[key]*task{}, pods: newPods()})
 	ctx := namespaces.WithNamespace(t.Context(), "test")
 	_, _ = m.Create(ctx, "a", runtime.CreateOpts{Runtime: "io.containerd.runc.v2"})
 	_, _ = m.Get(ctx, "b")
@@ -59,7 +59,7 @@ func TestOtherRuntimesGoToUpstream(t *testing.T) {
 
 func TestOursDoesNotReachUpstream(t *testing.T) {
 	u := &upstream{}
-	m := Merge(u, &Manager{tasks: map[key]*task{}})
+	m := Merge(u, &Manager{tasks: map[key]*task{}, pods: newPods()})
 	ctx := namespaces.WithNamespace(t.Context(), "test")
 	if _, err := m.Create(ctx, "a", runtime.CreateOpts{Runtime: Name}); !errdefs.IsInvalidArgument(err) || !strings.Contains(err.Error(), `creating task "a": the container has no OCI spec`) {
 		t.Errorf("got %v", err)

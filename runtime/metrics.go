@@ -4,12 +4,12 @@ package runtime
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/containerd/cgroups/v3"
 	v1 "github.com/containerd/cgroups/v3/cgroup1/stats"
 	v2 "github.com/containerd/cgroups/v3/cgroup2/stats"
-	"github.com/containerd/containerd/v2/pkg/namespaces"
 	ptypes "github.com/containerd/containerd/v2/pkg/protobuf/types"
 	"github.com/containerd/typeurl/v2"
 )
@@ -18,6 +18,7 @@ import (
 func (t *task) Stats(context.Context) (*ptypes.Any, error) {
 	u := t.all()
 	u.limit = t.limit.Load()
+	u.ooms = t.ooms.Load()
 	return metrics(u)
 }
 
@@ -25,28 +26,6 @@ func (t *task) all() usage {
 	u := t.usage()
 	u.add(t.execs.usage())
 	return u
-}
-
-// SandboxMetrics gives what the guests of a sandbox use together. It counts
-// those that ended until their tasks are deleted.
-func (m *Manager) SandboxMetrics(ctx context.Context, sandbox string) (*ptypes.Any, error) {
-	namespace, err := namespaces.NamespaceRequired(ctx)
-	if err != nil {
-		return nil, err
-	}
-	m.mu.Lock()
-	var guests []*task
-	for k, t := range m.tasks {
-		if t != nil && k.namespace == namespace && t.sandbox == sandbox {
-			guests = append(guests, t)
-		}
-	}
-	m.mu.Unlock()
-	var sum usage
-	for _, t := range guests {
-		sum.add(t.all())
-	}
-	return metrics(sum)
 }
 
 // linearMemory is that of all guests, in bytes.
@@ -65,13 +44,17 @@ func (m *Manager) linearMemory() uint64 {
 type usage struct {
 	cpu           time.Duration
 	memory, limit uint64 // bytes; limit 0: none
+	inactive      uint64 // bytes of memory which the kernel takes back at need
 	threads       uint64
+	ooms          uint64 // how often a guest died of its limit
 }
 
 func (u *usage) add(v usage) {
 	u.cpu += v.cpu
 	u.memory += v.memory
+	u.inactive += v.inactive
 	u.threads += v.threads
+	u.ooms += v.ooms
 }
 
 // usage is what one guest took, and takes if it is there.
@@ -83,22 +66,46 @@ func (p *process) usage() usage {
 	return u
 }
 
+// What the kernel says where there is no limit; CRI takes 0 for one.
+const (
+	noLimitV1 = math.MaxInt64 / 4096 * 4096
+	noLimitV2 = math.MaxUint64
+)
+
 // metrics makes the message that CRI, the Prometheus collector and `ctr task
 // metrics` decode on this host: that of its cgroup version.
 func metrics(u usage) (*ptypes.Any, error) {
-	var m any
 	if cgroups.Mode() == cgroups.Unified {
-		m = &v2.Metrics{
-			Pids:   &v2.PidsStat{Current: u.threads},
-			CPU:    &v2.CPUStat{UsageUsec: uint64(u.cpu.Microseconds()), UserUsec: uint64(u.cpu.Microseconds())},
-			Memory: &v2.MemoryStat{Usage: u.memory, UsageLimit: u.limit, Anon: u.memory},
-		}
-	} else {
-		m = &v1.Metrics{
-			Pids:   &v1.PidsStat{Current: u.threads},
-			CPU:    &v1.CPUStat{Usage: &v1.CPUUsage{Total: uint64(u.cpu), User: uint64(u.cpu)}, Throttling: &v1.Throttle{}},
-			Memory: &v1.MemoryStat{Usage: &v1.MemoryEntry{Usage: u.memory, Limit: u.limit}, TotalRSS: u.memory, RSS: u.memory},
-		}
+		return typeurl.MarshalAnyToProto(metricsV2(u))
 	}
-	return typeurl.MarshalAnyToProto(m)
+	return typeurl.MarshalAnyToProto(metricsV1(u))
+}
+
+func metricsV1(u usage) *v1.Metrics {
+	if u.limit == 0 {
+		u.limit = noLimitV1
+	}
+	return &v1.Metrics{
+		Pids: &v1.PidsStat{Current: u.threads},
+		CPU:  &v1.CPUStat{Usage: &v1.CPUUsage{Total: uint64(u.cpu), User: uint64(u.cpu)}, Throttling: &v1.Throttle{}},
+		Memory: &v1.MemoryStat{
+			Usage:    &v1.MemoryEntry{Usage: u.memory, Limit: u.limit},
+			TotalRSS: u.memory - u.inactive, RSS: u.memory - u.inactive,
+			TotalInactiveFile: u.inactive, InactiveFile: u.inactive,
+		},
+		MemoryOomControl: &v1.MemoryOomControl{OomKill: u.ooms},
+	}
+}
+
+func metricsV2(u usage) *v2.Metrics {
+	if u.limit == 0 {
+		u.limit = noLimitV2
+	}
+	micros := uint64(u.cpu.Microseconds())
+	return &v2.Metrics{
+		Pids:         &v2.PidsStat{Current: u.threads},
+		CPU:          &v2.CPUStat{UsageUsec: micros, UserUsec: micros},
+		Memory:       &v2.MemoryStat{Usage: u.memory, UsageLimit: u.limit, Anon: u.memory - u.inactive, InactiveFile: u.inactive},
+		MemoryEvents: &v2.MemoryEvents{OomKill: u.ooms},
+	}
 }

@@ -28,6 +28,7 @@ type task struct {
 	key     key
 	sandbox string        // id, or empty
 	limit   atomic.Uint64 // bytes of linear memory, 0: none
+	ooms    atomic.Uint64 // guests that died of it
 	module  *engine.Module
 	execs   execs
 
@@ -73,6 +74,8 @@ func (t *task) watch() {
 // publishExit is for the process of that id: the task's own, or an exec's.
 func (t *task) publishExit(id string, exit *runtime.Exit, oom bool) {
 	if oom {
+		// CRI looks here if it hears of the exit before that event.
+		t.ooms.Add(1)
 		t.publish(runtime.TaskOOMEventTopic, &events.TaskOOM{ContainerID: t.key.id})
 	}
 	t.publish(runtime.TaskExitEventTopic, &events.TaskExit{

@@ -90,6 +90,8 @@ build_programs() {
 	say "building the programs of the test images"
 	go run ./test/images/cmd/mkimage -programs -o "$run/programs"
 	go build -buildvcs=false -tags "${TAGS-}" -o "$run/programs/soak-daemon" ./test/soak/daemon
+	go build -buildvcs=false -tags "${TAGS-}" -ldflags "-X github.com/containerd/containerd/v2/version.Version=v99.0.0+wasm.newer" \
+		-o "$run/programs/newer-daemon" ./cmd/containerd-wasm
 	scripts/fetch-published.sh
 	TEST_PROGRAMS=$run/programs
 }

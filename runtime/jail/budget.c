@@ -125,13 +125,13 @@ void jail_repay(struct jail *j)
 	owing--;
 }
 
-// patiently tries again while guests owe: a client that knows of the end of one may use
-// what that had. It is for threads that run no guest yet, which nobody has to stop, and
-// not for long.
+// patiently tries again while guests owe, and not for long: a client that knows of the end
+// of one may use what that had, as the next exec does in a container. A guest that is to
+// end does not wait.
 static bool patiently(bool (*try)(struct jail *, uint64_t), struct jail *j, uint64_t bytes)
 {
 	for (int ms = 0;; ms++) {
-		bool may_change = owing > 0 && ms < 500;
+		bool may_change = owing > 0 && ms < 500 && !j->killed;
 		if (try(j, bytes))
 			return true;
 		if (!may_change)
@@ -179,7 +179,7 @@ bool jail_charge_memory(struct jail *j, uint64_t bytes)
 		j->memory += bytes;
 		return true;
 	}
-	if (!charge_both(j, bytes))
+	if (!patiently(charge_both, j, bytes))
 		return false;
 	j->memory += bytes;
 	j->refused = JAIL_REFUSED_NOTHING; // it made do with less

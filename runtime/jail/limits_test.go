@@ -122,6 +122,12 @@ func TestMemoryOfTheLastIsForTheNext(t *testing.T) {
 		s = beside(t, g, "big")
 		s.InitialMemory = 100 * PageSize
 		ends(t, s)
+		s = beside(t, g, "grow") // as far as it can, and tells how far that is
+		for range runs {
+			if got := runGuest(t, s); got.Code != 100 {
+				t.Fatalf("ended with %+v", got)
+			}
+		}
 	})
 }
 

@@ -3,7 +3,6 @@
 package cri
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -170,35 +169,6 @@ func TestStoppedPodIsNotReady(t *testing.T) {
 	p.expectState(t, criapi.PodSandboxState_SANDBOX_NOTREADY)
 	c.expectExit(t, 137, "Error") // as upstream: a pod is stopped by force
 	p.stop(t)
-}
-
-func TestStats(t *testing.T) {
-	d := shared(t)
-	p := wasmPod(t, d, own)
-	c := p.run(t, containerConfig("spin"))
-	daemon.Eventually(t, "CPU time and memory in the stats", func() error {
-		r, err := d.CRI().ContainerStats(t.Context(), &criapi.ContainerStatsRequest{ContainerId: c.id})
-		if err != nil {
-			return err
-		}
-		cpu, memory := r.GetStats().GetCpu().GetUsageCoreNanoSeconds().GetValue(), r.GetStats().GetMemory().GetWorkingSetBytes().GetValue()
-		if cpu == 0 || memory == 0 {
-			return fmt.Errorf("cpu %d, memory %d", cpu, memory)
-		}
-		return nil
-	})
-	list, err := d.CRI().ListContainerStats(t.Context(), &criapi.ListContainerStatsRequest{})
-	if err != nil || len(list.GetStats()) != 1 {
-		t.Errorf("stats of all containers: %v (%v)", list.GetStats(), err)
-	}
-	// Kubelet asks for these if it is told to take all its stats from CRI.
-	daemon.Eventually(t, "the pod's stats", func() error {
-		r, err := d.CRI().PodSandboxStats(t.Context(), &criapi.PodSandboxStatsRequest{PodSandboxId: p.id})
-		if err == nil && len(r.GetStats().GetLinux().GetContainers()) != 1 {
-			err = errors.New("not those of the one container")
-		}
-		return err
-	})
 }
 
 // As kubelet pulls: with the handler of the pod that the image is for.

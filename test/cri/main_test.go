@@ -17,7 +17,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(daemon.RunTests(m)) }
 
 var shared = daemon.Shared(func(t testing.TB, d *daemon.Daemon) {
-	for _, name := range []string{"hello-c", "cat", "env", "exit", "mem", "sleep", "spin", "trap", "write"} {
+	for _, name := range []string{"hello-c", "cat", "env", "exit", "mem", "sleep", "spin", "trap", "write", "use"} {
 		d.Import(t, images.Wasm(name))
 	}
 	importSource(t, d, listenImage, "../integration/testdata/listen.c")

@@ -24,6 +24,15 @@ func TestPodOnTheHostsNetwork(t *testing.T) {
 	if ip := p.status(t).GetNetwork().GetIp(); ip != "" {
 		t.Errorf("the pod has the IP address %s of its own", ip)
 	}
+	r, err := d.CRI().ListPodSandbox(t.Context(), &criapi.ListPodSandboxRequest{Filter: &criapi.PodSandboxFilter{Id: p.id}})
+	if err != nil || len(r.GetItems()) != 1 {
+		t.Fatalf("the list has %v, %v", r.GetItems(), err)
+	}
+	for _, ns := range []int64{r.GetItems()[0].GetCreatedAt(), p.status(t).GetCreatedAt()} {
+		if age := time.Since(time.Unix(0, ns)); age < 0 || age > time.Hour {
+			t.Errorf("the pod is %v old", age)
+		}
+	}
 	if s := p.status(t).GetRuntimeHandler(); s != daemon.Handler {
 		t.Errorf("runtime handler %q", s)
 	}

@@ -25,10 +25,11 @@ const (
 
 // pod is a sandbox, which goes with the test.
 type pod struct {
-	d      *daemon.Daemon
-	id     string
-	config *criapi.PodSandboxConfig
-	ctx    context.Context // outlives the test's own, for clean-up
+	d       *daemon.Daemon
+	id      string
+	handler string
+	config  *criapi.PodSandboxConfig
+	ctx     context.Context // outlives the test's own, for clean-up
 }
 
 var lastPod atomic.Int64
@@ -53,7 +54,7 @@ func podConfig(t testing.TB, d *daemon.Daemon, network criapi.NamespaceMode) *cr
 // runPod runs a pod with the handler, "" being runc.
 func runPod(t testing.TB, d *daemon.Daemon, config *criapi.PodSandboxConfig, handler string) *pod {
 	t.Helper()
-	p := &pod{d: d, config: config, ctx: context.WithoutCancel(t.Context())}
+	p := &pod{d: d, config: config, handler: handler, ctx: context.WithoutCancel(t.Context())}
 	r, err := d.CRI().RunPodSandbox(p.ctx, &criapi.RunPodSandboxRequest{Config: config, RuntimeHandler: handler})
 	if err != nil {
 		t.Fatal(err)

@@ -175,6 +175,28 @@ func (d *Daemon) Stop(t testing.TB) {
 	}
 }
 
+// PowerOff ends the daemon, and leaves what the machine would have after that: no
+// process, mount, link, cgroup, and an empty state directory. The root is kept.
+func (d *Daemon) PowerOff(t testing.TB) {
+	t.Helper()
+	d.Kill(t)
+	d.killAll()
+	err := errors.Join(d.unmountAll(), d.removeNetwork(), d.removeCgroups())
+	if err == nil {
+		err = os.RemoveAll(d.State)
+	}
+	if err != nil {
+		t.Fatalf("switching off: %v", err)
+	}
+}
+
+// Upgrade starts another program in place of the daemon that ended.
+func (d *Daemon) Upgrade(t testing.TB, program string) {
+	t.Helper()
+	d.options.program = program
+	d.Restart(t)
+}
+
 // Restart starts a daemon on the directories of the one that ended.
 func (d *Daemon) Restart(t testing.TB) {
 	t.Helper()

@@ -88,7 +88,7 @@ func All() []Spec {
 	}
 	for _, name := range []string{
 		"hello-c", "hello-go", "web",
-		"cat", "echo", "env", "exit", "ls", "mem", "recurse", "sleep", "spin", "tick", "trap", "write",
+		"cat", "echo", "env", "exit", "ls", "mem", "recurse", "sleep", "spin", "tick", "trap", "use", "write",
 	} {
 		specs = append(specs, Wasm(name))
 	}

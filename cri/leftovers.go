@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cri
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+
+	"github.com/containerd/containerd/v2/core/containers"
+	"github.com/containerd/containerd/v2/core/leases"
+	"github.com/containerd/containerd/v2/core/sandbox"
+	"github.com/containerd/containerd/v2/pkg/namespaces"
+	"github.com/containerd/containerd/v2/pkg/netns"
+	"github.com/containerd/log"
+	"github.com/containerd/typeurl/v2"
+)
+
+// criNamespace is where upstream's CRI service keeps all that is its own.
+const criNamespace = "k8s.io"
+
+// Leftovers are what upstream's CRI service leaves of pods that were being made when
+// the daemon was killed, of any handler: it makes a lease before the pod's record, and
+// a network namespace before the record names it. No kubelet can know of them.
+type Leftovers struct {
+	Sandboxes  sandbox.Store
+	Containers containers.Store
+	Leases     leases.Manager
+	// NetNSDir has no other network namespaces than those of CRI's pods. Empty:
+	// there is no such directory; /run/netns is shared with others.
+	NetNSDir string
+}
+
+// Remove is for the start of the daemon, before there are requests.
+//
+// Errors: those of reading what there is. It then removes nothing that is in doubt.
+func (l Leftovers) Remove(ctx context.Context) error {
+	ctx = namespaces.WithNamespace(ctx, criNamespace)
+	ids, paths, err := l.known(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the records of pods: %w", err)
+	}
+	return errors.Join(l.removeLeases(ctx, ids), l.removeNetNS(ctx, paths))
+}
+
+// The keys of what upstream's CRI service knows of a sandbox, in a sandbox's record
+// and in that of a pause container (crilabels.SandboxMetadataExtension).
+const (
+	metadataExtension      = "metadata"
+	pauseMetadataExtension = "io.cri-containerd.sandbox.metadata"
+)
+
+// known returns the ids of all sandboxes and containers, and the paths of pods'
+// network namespaces.
+func (l Leftovers) known(ctx context.Context) (ids, paths map[string]bool, err error) {
+	ids, paths = make(map[string]bool), make(map[string]bool)
+	add := func(id string, metadata typeurl.Any) error {
+		ids[id] = true
+		if metadata == nil {
+			return nil
+		}
+		var versioned struct{ Metadata struct{ NetNSPath string } }
+		if err := json.Unmarshal(metadata.GetValue(), &versioned); err != nil {
+			return fmt.Errorf("%q: %w", id, err)
+		}
+		paths[versioned.Metadata.NetNSPath] = true
+		return nil
+	}
+	sandboxes, err := l.Sandboxes.List(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, s := range sandboxes {
+		if err := add(s.ID, s.Extensions[metadataExtension]); err != nil {
+			return nil, nil, err
+		}
+	}
+	all, err := l.Containers.List(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, c := range all {
+		if err := add(c.ID, c.Extensions[pauseMetadataExtension]); err != nil {
+			return nil, nil, err
+		}
+	}
+	return ids, paths, nil
+}
+
+// criID is what ids of sandboxes look like; so a lease of another client's is not
+// taken for a pod's.
+var criID = regexp.MustCompile("^[0-9a-f]{64}$")
+
+// removeLeases removes those that were made for a sandbox, and hold nothing yet.
+func (l Leftovers) removeLeases(ctx context.Context, ids map[string]bool) error {
+	all, err := l.Leases.List(ctx)
+	if err != nil {
+		return fmt.Errorf("listing leases: %w", err)
+	}
+	for _, lease := range all {
+		if ids[lease.ID] || len(lease.Labels) > 0 || !criID.MatchString(lease.ID) {
+			continue
+		}
+		held, err := l.Leases.ListResources(ctx, lease)
+		if err == nil && len(held) == 0 {
+			err = l.Leases.Delete(ctx, lease)
+		}
+		if err != nil {
+			return fmt.Errorf("lease %q of a pod that was never made: %w", lease.ID, err)
+		}
+		log.G(ctx).WithField("id", lease.ID).Debug("removed the lease of a pod that was never made")
+	}
+	return nil
+}
+
+// removeNetNS removes network namespaces that no record names.
+func (l Leftovers) removeNetNS(ctx context.Context, known map[string]bool) error {
+	if l.NetNSDir == "" {
+		return nil
+	}
+	entries, err := os.ReadDir(l.NetNSDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		path := filepath.Join(l.NetNSDir, e.Name())
+		if known[path] {
+			continue
+		}
+		if err := netns.LoadNetNS(path).Remove(); err != nil {
+			return fmt.Errorf("network namespace %q of a pod that was never made: %w", path, err)
+		}
+		log.G(ctx).WithField("path", path).Info("removed the network namespace of a pod that was never made")
+	}
+	return nil
+}
