@@ -43,6 +43,7 @@ func (m *Manager) newTask(ctx context.Context, k key, opts runtime.CreateOpts) (
 	if js.Mounts, err = guestMounts(spec.Mounts); err != nil {
 		return nil, err
 	}
+	js.Termination = terminationFile(spec)
 	js.Rootfs, js.RootfsReadonly, js.RootfsSealed = root.path, spec.Root.Readonly || root.readonly, root.readonly
 	t := &task{manager: m, key: k, sandbox: opts.SandboxID}
 	t.limit.Store(js.MemoryLimit)

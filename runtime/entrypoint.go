@@ -46,6 +46,7 @@ func (m *Manager) loadEntrypoint(ctx context.Context, container string, js *jail
 	if initialize {
 		js.Initialize = engine.Initializer
 	}
+	js.Describe = func(t jail.Trace) string { return module.Stack(t.Frames, t.More, t.Cut) }
 	js.InitialMemory = module.Info().MemoryMin * jail.PageSize
 	js.Overhead = threadBytes + module.Info().InstanceBytes()
 	return module, nil

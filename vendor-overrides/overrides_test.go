@@ -52,6 +52,7 @@ func TestUpstreamIsDecorated(t *testing.T) {
 			"io.containerd.cri.v1.runtime": {
 				"[containerd.runtimes.runc]\n", "[containerd.runtimes.wasm]\nruntime_type = 'io.containerd.wasmedge.v1'",
 				"sandboxer = 'wasm'", "snapshotter = 'wasm'", "disable_pause_image_pull = true",
+				"container_annotations = ['io.kubernetes.container.terminationMessagePath']",
 			},
 			"io.containerd.cri.v1.images":     {"[runtime_platforms.wasm]\nplatform = ''\nsnapshotter = 'wasm'"},
 			"io.containerd.transfer.v1.local": {"snapshotter = 'overlayfs'", "snapshotter = 'erofs'", "platform = 'wasi/wasm'\nsnapshotter = 'wasm'"},

@@ -15,8 +15,8 @@ import (
 const compileArg0 = "containerd-wasm-compile"
 
 // A job is what a compiler child is told, as JSON in its only argument. The
-// module is on fd moduleFD, the answer goes to fd answerFD, and the code to the
-// file outName in its working directory.
+// module is on fd moduleFD, the answer goes to fd answerFD, and the code and the
+// names of functions to the files outName and namesName in its working directory.
 type job struct {
 	Engine     string // the parent's version of WasmEdge
 	Rules      rules
@@ -26,12 +26,15 @@ type job struct {
 	Memory     int64  // bytes of private memory beyond what the process has already
 	CPUSeconds uint64 // of processor time
 	FileSize   int64  // bytes of any file that it writes
+	Names      bool   // write the names of functions as well
 }
 
 const (
 	moduleFD = 3
 	answerFD = 4
 	outName  = "out.wasm"
+	// namesName may be missing.
+	namesName = "names"
 )
 
 // An answer is one line of JSON, with one of these fields.
@@ -87,17 +90,19 @@ func (a answer) printable() answer {
 	return a
 }
 
-// printable returns at most maxPhrase bytes of s, with what could garble a log
-// or a terminal replaced.
-func printable(s string) string {
+func printable(s string) string { return clean(s, maxPhrase) }
+
+// clean returns at most max bytes of s, with what could garble a log or a terminal
+// replaced.
+func clean(s string, max int) string {
 	s = strings.Map(func(r rune) rune {
 		if strconv.IsPrint(r) {
 			return r
 		}
 		return '\ufffd'
 	}, s)
-	if len(s) > maxPhrase {
-		s = strings.ToValidUTF8(s[:maxPhrase-len("…")], "") + "…"
+	if len(s) > max {
+		s = strings.ToValidUTF8(s[:max-len("…")], "") + "…"
 	}
 	return s
 }

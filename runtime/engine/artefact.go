@@ -10,25 +10,28 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
+
+	"github.com/containerd-wasm/containerd-wasm/runtime/engine/binary"
 )
 
-// An artefact is a header (header.go) and the code, a universal Wasm file, as a
-// store keeps them. This one is verified, in private memory outside of Go's heap:
-// it may have hundreds of megabytes, for the moment that loading takes. WasmEdge
-// copies what it needs.
+// An artefact is a header (header.go), the code, a universal Wasm file, and names of
+// functions, as a store keeps them. This one is verified, in private memory outside of
+// Go's heap: it may have hundreds of megabytes, for the moment that loading takes.
+// WasmEdge copies what it needs.
 type artefact struct {
 	header
 
 	mem []byte
 }
 
-func (a *artefact) code() []byte { return a.mem[headerSize:] }
-func (a *artefact) close()       { _ = unix.Munmap(a.mem) } // fails only for memory not mapped
+func (a *artefact) code() []byte  { return a.mem[headerSize:][:a.Size] }
+func (a *artefact) names() []byte { return a.mem[headerSize:][a.Size:] }
+func (a *artefact) close()        { _ = unix.Munmap(a.mem) } // fails only for memory not mapped
 
 // readArtefact reads and verifies the artefact of k; the caller closes it.
 func readArtefact(k Key, blob Blob) (*artefact, error) {
 	size := blob.Size()
-	if size <= int64(headerSize) || size > int64(headerSize)+maxCode {
+	if size <= int64(headerSize) || size > int64(headerSize)+maxCode+binary.MaxNames {
 		return nil, fmt.Errorf("artefact has a bad size: %d bytes", size)
 	}
 	mem, err := unix.Mmap(-1, 0, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
@@ -55,10 +58,10 @@ func (a *artefact) verify(k Key, stored digest.Digest) (err error) {
 	switch {
 	case a.Key != k:
 		return errors.New("artefact is that of another module")
-	case a.Size != uint64(len(a.code())):
+	case a.Size > maxCode || a.NamesSize > binary.MaxNames || a.Size+a.NamesSize != uint64(len(a.mem)-headerSize):
 		return errors.New("artefact does not match its checksum")
 	case stored != "" && digest.FromBytes(a.mem) != stored,
-		stored == "" && a.Digest != sha256.Sum256(a.code()):
+		stored == "" && (a.Digest != sha256.Sum256(a.code()) || a.NamesDigest != sha256.Sum256(a.names())):
 		return errors.New("artefact does not match its checksum")
 	}
 	return nil

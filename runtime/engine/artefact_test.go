@@ -41,7 +41,7 @@ func entry(t *testing.T, cfg Config) string {
 
 // recordOf is the header of code, with nothing counted.
 func recordOf(code []byte) header {
-	return header{Size: uint64(len(code)), Digest: sha256.Sum256(code)}
+	return header{Size: uint64(len(code)), Digest: sha256.Sum256(code), NamesDigest: sha256.Sum256(nil)}
 }
 
 func TestCacheSurvivesDamage(t *testing.T) {
@@ -85,7 +85,8 @@ func TestCacheSurvivesDamage(t *testing.T) {
 		"bad digest":    flip(len(cacheMagic) + len(Key{}) + 16),
 		"bad counts":    flip(len(cacheMagic) + len(Key{}) + 16 + sha256.Size),
 		"bad checksum":  flip(headerSize - 1),
-		"bad code":      flip(len(good) - 1),
+		"bad code":      flip(headerSize + int(h.Size) - 1),
+		"bad names":     flip(len(good) - 1),
 		"not compiled":  plain,
 		"another's":     others,
 	} {

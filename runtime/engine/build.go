@@ -59,7 +59,7 @@ func (e *Engine) loadStored(s *shared, q request) error {
 	if err := e.cfg.bounds().check(a.Counts); err != nil {
 		return fmt.Errorf("%w: %w", err, errdefs.ErrResourceExhausted)
 	}
-	err = binary.CheckCompiled(a.code())
+	s.code, err = binary.CheckCompiled(a.code())
 	if err == nil {
 		s.functions, err = functionsOf(a.code())
 	}
@@ -70,7 +70,7 @@ func (e *Engine) loadStored(s *shared, q request) error {
 	if err != nil {
 		return e.discard(ctx, q.store, s.rec.Key, fmt.Errorf("artefact %w", err))
 	}
-	s.info = Info{Counts: a.Counts, Size: a.Size}
+	s.info, s.head = Info{Counts: a.Counts, Size: a.Size}, a.header
 	e.counters.loads.Add(1)
 	e.tell(Event{Kind: Loaded, Namespace: q.namespace, Container: q.container, Name: q.name,
 		Module: q.digest, Tier: s.rec.Tier, Took: time.Since(started)})

@@ -67,6 +67,7 @@ func TestMisbehavingChild(t *testing.T) {
 		"flood":        {errdefs.IsResourceExhausted, `took longer to compile than compile_timeout (2s)`},
 		"other code":   {errdefs.IsInternal, `the compiler's result is not what it says that it loaded`},
 		"more code":    {errdefs.IsInternal, `the compiler's result is not what it says that it loaded`},
+		"many names":   {errdefs.IsInternal, `the compiler's result is not what it says that it loaded`},
 		"less code":    {errdefs.IsInternal, `the compiler's result is not what it says that it loaded`},
 		"forged code":  {errdefs.IsInternal, `was compiled but cannot be loaded: artefact has no compiled code`},
 	} {

@@ -35,12 +35,19 @@ func compileModule(j job) (*header, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Native code from the image goes first: the loader would map it executable.
-	if module, err = binary.Confine(module); err != nil {
+	// Native code from the image goes first: the loader would map it executable. Names
+	// go with it.
+	original := module
+	if module, err = binary.Confine(original); err != nil {
 		return nil, refusal{err}
 	}
 	if err := checkModule(module, j); err != nil {
 		return nil, err
+	}
+	if j.Names {
+		if err := os.WriteFile(namesName, binary.FunctionNames(original), 0o600); err != nil {
+			return nil, err
+		}
 	}
 	if err := compileTo(outName, module, j.Tier); err != nil {
 		return nil, refusal{fmt.Errorf("cannot be compiled: %w", err)}
@@ -88,7 +95,7 @@ func loadResult(module []byte) (*header, error) {
 	if len(artefact) < len(module) || string(artefact[:len(module)]) != string(module) {
 		return nil, errors.New("does not start with the module")
 	}
-	if err := binary.CheckCompiled(artefact); err != nil {
+	if _, err := binary.CheckCompiled(artefact); err != nil {
 		return nil, err
 	}
 	counts, err := binary.Count(artefact)

@@ -94,7 +94,7 @@ func (e *Engine) compileTold(ctx context.Context, q request, rec Record, img *im
 	ctx, span := tracing.StartSpan(ctx, tracing.Name("wasm", "compile"), tracing.WithNamespace(ctx),
 		tracing.WithAttribute("wasm.module", q.digest.String()), tracing.WithAttribute("wasm.tier", rec.Tier.String()))
 	started := time.Now()
-	err := e.compile(ctx, img, order{rec, q.rules, q.store})
+	err := e.compile(ctx, img, order{rec, q.rules, q.store, img.names})
 	span.SetStatus(err)
 	span.End()
 	took := time.Since(started)

@@ -5,6 +5,7 @@ package engine
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -38,7 +39,8 @@ type order struct {
 	Record
 
 	rules rules
-	store Store // where the result goes
+	store Store  // where the result goes
+	names []byte // of functions, if they are known; nil: the child finds them
 }
 
 // compileInChild validates and compiles img in a child process and stores the
@@ -68,6 +70,7 @@ func (e *Engine) compileInChild(ctx context.Context, img *image, o order) error 
 		Memory:     e.cfg.CompileMemory,
 		CPUSeconds: limits.cpu,
 		FileSize:   size,
+		Names:      o.names == nil,
 	})
 	if err != nil {
 		return err
@@ -89,7 +92,10 @@ func (e *Engine) collect(ctx context.Context, scratch *scratch, o order, h heade
 	defer f.Close()
 	if h.Size > uint64(limit) {
 		err = errOtherCode
-	} else {
+	} else if o.names == nil {
+		o.names, err = scratch.readNames()
+	}
+	if err == nil {
 		err = putCode(ctx, o, h, f)
 	}
 	if errors.Is(err, errOtherCode) {
@@ -104,6 +110,8 @@ func (e *Engine) collect(ctx context.Context, scratch *scratch, o order, h heade
 // putCode stores the code that src yields, if it is what h says.
 func putCode(ctx context.Context, o order, h header, src io.Reader) error {
 	h.Key, h.Salt = o.Key, rand.Uint64()
+	h.NamesSize, h.NamesDigest = uint64(len(o.names)), sha256.Sum256(o.names)
 	head := h.encode()
-	return o.store.Put(ctx, o.Record, int64(len(head))+int64(h.Size), io.MultiReader(bytes.NewReader(head), newRecorded(h, src)))
+	return o.store.Put(ctx, o.Record, int64(len(head))+int64(h.Size+h.NamesSize),
+		io.MultiReader(bytes.NewReader(head), newRecorded(h, src), bytes.NewReader(o.names)))
 }

@@ -118,7 +118,8 @@ type Engine struct {
 	ctx        context.Context // ends with Close
 	cancel     context.CancelFunc
 	builds     sync.WaitGroup
-	toOptimize chan request // has room for all that are in optimizing
+	toOptimize chan request  // has room for all that are in optimizing
+	naming     chan struct{} // has room for maxNaming
 
 	mu         sync.Mutex
 	closed     bool
@@ -163,6 +164,7 @@ func New(cfg Config) (*Engine, error) {
 		files:      newBounded[fileID, digest.Digest](maxFiles, 0),
 		refused:    newBounded[Key, error](maxRefused, refusedFor),
 		toOptimize: make(chan request, maxOptimizing),
+		naming:     make(chan struct{}, maxNaming),
 		modules:    map[Key]*shared{},
 		compiling:  map[Key]*compilation{},
 		optimizing: map[Key]bool{},

@@ -20,9 +20,13 @@ type header struct {
 	Size   uint64 // bytes of code
 	Digest [sha256.Size]byte
 	Counts binary.Counts
+
+	// Of the names of functions, which stand behind the code (binary.FunctionNames).
+	NamesSize   uint64            `json:"-"`
+	NamesDigest [sha256.Size]byte `json:"-"`
 }
 
-const cacheMagic = "wasmart\x03"
+const cacheMagic = "wasmart\x04"
 
 var headerSize = len(cacheMagic) + stdbinary.Size(header{}) + sha256.Size
 

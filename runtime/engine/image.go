@@ -21,6 +21,7 @@ type image struct {
 	file   *os.File
 	size   int64 // bytes
 	digest digest.Digest
+	names  []byte // of its functions, if they are known (order)
 }
 
 // copyBuffer is the number of bytes that are copied at a time.

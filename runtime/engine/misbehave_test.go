@@ -16,6 +16,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/containerd-wasm/containerd-wasm/runtime/engine/binary"
 )
 
 // misbehaviours are what a compiler child of the tests does, once it is
@@ -43,6 +45,7 @@ var misbehaviours = map[string]func(takenOver){
 	"other code":   func(c takenOver) { c.write("other"); c.claim([]byte("order")) },
 	"more code":    func(c takenOver) { c.write("others"); c.claim([]byte("other")) },
 	"less code":    func(c takenOver) { c.write("othe"); c.claim([]byte("other")) },
+	"many names":   func(c takenOver) { c.writeNames(binary.MaxNames + 1); c.write("other"); c.claim([]byte("other")) },
 	"other engine": func(c takenOver) { c.Engine = "0.0.0"; _, err := compileModule(c.job); c.fail(err) },
 }
 
@@ -94,6 +97,8 @@ func (c takenOver) claim(code []byte) {
 }
 
 func (c takenOver) write(code string) { os.WriteFile(outName, []byte(code), 0o600) }
+
+func (c takenOver) writeNames(size int) { os.WriteFile(namesName, make([]byte, size), 0o600) }
 
 func spin() {
 	for {

@@ -13,6 +13,8 @@ import (
 	"github.com/containerd/log"
 	"github.com/opencontainers/go-digest"
 	"github.com/second-state/WasmEdge-go/wasmedge"
+
+	"github.com/containerd-wasm/containerd-wasm/runtime/engine/binary"
 )
 
 // A Module is one caller's hold on a loaded module. All holds on the same bytes
@@ -20,6 +22,7 @@ import (
 type Module struct {
 	engine  *Engine
 	shared  *shared
+	request request // that it was loaded for
 	release sync.Once
 }
 
@@ -55,10 +58,12 @@ type shared struct {
 	idleSince time.Time
 
 	compiling chan struct{} // closed when the build begins to wait for a compiler
-	ready     chan struct{} // closed when ast, info and functions, or err, are set
+	ready     chan struct{} // closed when err, or all others, are set
 	ast       *wasmedge.AST
 	info      Info
 	functions exportedFunctions
+	head      header
+	code      binary.Code
 	err       error
 }
 
@@ -108,7 +113,7 @@ func (e *Engine) acquire(ctx context.Context, q request, rec Record, newSource f
 		e.drop(s)
 		return nil, err
 	}
-	return &Module{engine: e, shared: s}, nil
+	return &Module{engine: e, shared: s, request: q}, nil
 }
 
 // isReady says whether the build is over.

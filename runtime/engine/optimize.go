@@ -72,11 +72,13 @@ func (e *Engine) optimize(q request, rec Record) error {
 		return err
 	}
 	img, err := seal(bytes.NewReader(a.code()), maxCode)
+	names := bytes.Clone(a.names())
 	a.close()
 	if err != nil {
 		return err
 	}
 	defer img.close()
+	img.names = names
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	e.builds.Go(func() { endWhenGone(ctx, cancel, q.store, base) })

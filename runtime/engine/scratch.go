@@ -5,10 +5,13 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/containerd-wasm/containerd-wasm/runtime/engine/binary"
 )
 
 // scratch is the file system that a compiler child has as its root: in memory,
@@ -20,8 +23,8 @@ type scratch struct {
 	size int64 // bytes
 }
 
-// maxScratchFiles bounds the files of one child. It makes four: WasmEdge's object, the
-// linked one, the linker's temporary copy of that, and the result.
+// maxScratchFiles bounds the files of one child. It makes five: names, WasmEdge's object,
+// the linked one, the linker's temporary copy of that, and the result.
 const maxScratchFiles = 16
 
 // newScratch makes an empty file system of at most size bytes, which belongs to
@@ -81,4 +84,22 @@ func (s *scratch) open(name string) (*os.File, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// readNames reads the names of functions that a child has found. They are not looked at
+// before somebody wants to read them. A child may leave none.
+func (s *scratch) readNames() ([]byte, error) {
+	f, err := s.open(namesName)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	table, err := io.ReadAll(io.LimitReader(f, binary.MaxNames+1))
+	if err == nil && len(table) > binary.MaxNames {
+		err = errOtherCode
+	}
+	return table, err
 }

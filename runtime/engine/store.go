@@ -64,7 +64,7 @@ type Record struct {
 
 // artefactVersion counts changes of this package that make older artefacts
 // unusable or unsafe.
-const artefactVersion = 5
+const artefactVersion = 6
 
 // Build names what all keys of an engine have in common: the compiler, the CPU and
 // this package's version. Artefacts of another build are of no use to this one.

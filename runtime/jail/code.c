@@ -6,6 +6,7 @@
 #include "internal.h"
 
 #include <link.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 // Executable segments of every object in the process. Guest code is what is
@@ -53,46 +54,121 @@ bool jail_in_guest_code(const void *context)
 	return true;
 }
 
-// The native code of modules, as the engine makes it executable (interpose.c). A
-// signal handler reads the list while others change it: an entry of a module that
-// has a guest does not change, and one that is being made is of no use to any.
+// The native code of modules, as the engine makes it executable (interpose.c), and the
+// tables by which it is unwound. A signal handler reads the list while others change it:
+// an entry of a module that has a guest does not change, and one that is being made is
+// of no use to any.
 #define MAX_CODES 8192
-static struct {
-	_Atomic uintptr_t start, end; // end 0: free
+static struct code {
+	_Atomic uintptr_t start, end;  // end 0: free
+	const uint8_t *_Atomic frames; // .eh_frame, or NULL
 } codes[MAX_CODES];
 static _Atomic size_t n_codes;
 static pthread_mutex_t codes_lock = PTHREAD_MUTEX_INITIALIZER;
 
+// The engine registers the frames of a module just after it has made its code executable,
+// on the same thread.
+static __thread struct code *latest;
+
 void jail_code_add(const void *at, size_t size)
 {
+	latest = NULL;
 	pthread_mutex_lock(&codes_lock);
 	size_t i = 0;
 	while (i < n_codes && codes[i].end != 0)
 		i++;
 	if (i < MAX_CODES) { // else its guests are stepped (stop.c)
+		codes[i].frames = NULL;
 		codes[i].start = (uintptr_t)at;
 		codes[i].end = (uintptr_t)at + size;
 		if (i == n_codes)
 			n_codes++;
+		latest = &codes[i];
 	}
 	pthread_mutex_unlock(&codes_lock);
 }
 
-void jail_code_remove(const void *at)
+void jail_code_add_frames(const void *frames)
 {
+	if (latest != NULL)
+		latest->frames = frames;
+	latest = NULL;
+}
+
+// jail_code_remove: the engine gives back code and what belongs to it as a whole.
+void jail_code_remove(const void *at, size_t size)
+{
+	uintptr_t from = (uintptr_t)at, to = from + size;
 	for (size_t i = 0; i < n_codes; i++) {
-		if (codes[i].start != (uintptr_t)at)
+		if (codes[i].start < from || codes[i].start >= to)
 			continue;
 		pthread_mutex_lock(&codes_lock);
 		codes[i].end = codes[i].start = 0;
+		codes[i].frames = NULL;
 		pthread_mutex_unlock(&codes_lock);
 	}
 }
 
-bool jail_is_module_code(uintptr_t pc)
+static const struct code *find_code(uintptr_t pc)
 {
 	for (size_t i = 0; i < n_codes; i++)
 		if (pc >= codes[i].start && pc < codes[i].end)
-			return true;
+			return &codes[i];
+	return NULL;
+}
+
+bool jail_is_module_code(uintptr_t pc)
+{
+	return find_code(pc) != NULL;
+}
+
+const void *jail_code_offset(uintptr_t pc, uint64_t *offset)
+{
+	const struct code *c = find_code(pc);
+	if (c != NULL)
+		*offset = pc - c->start;
+	return c;
+}
+
+// An entry of .eh_frame: of a function (FDE), or of what several of them have in common
+// (CIE). As LLVM writes them for this kind of code: addresses are relative to where they
+// are, and have four bytes ("zR", DW_EH_PE_pcrel | DW_EH_PE_sdata4).
+struct entry {
+	uint32_t length; // of what follows; 0: the last one
+	uint32_t cie;    // how far before this field that is; 0: it is one itself
+	int32_t start;
+	uint32_t size;
+};
+
+// is_known: after its length and the zero, version 1 and augmentation "zR", and after four
+// numbers of a byte each, of which one is the size of the fifth, how addresses are encoded.
+static bool is_known(const uint8_t *cie)
+{
+	static const uint8_t head[] = {1, 'z', 'R', 0}, encoding = 0x1b;
+	return memcmp(cie + 8, head, sizeof(head)) == 0 && cie[8 + sizeof(head) + 4] == encoding;
+}
+
+// A module that has its tables behind its code has none: where they end is not known.
+bool jail_code_find(uintptr_t pc, struct jail_function *function, size_t *budget)
+{
+	const struct code *c = find_code(pc);
+	if (c == NULL || c->frames == NULL)
+		return false;
+	// NOLINTNEXTLINE(performance-no-int-to-ptr)
+	const uint8_t *first = c->frames, *at = first, *end = (const uint8_t *)c->start;
+	struct entry e;
+	for (; at < end && (size_t)(end - at) > sizeof(e) && *budget > 0; --*budget) {
+		memcpy(&e, at, sizeof(e));
+		const uint8_t *body = at + sizeof(e.length);
+		if (e.length == 0 || e.length > (size_t)(end - body))
+			return false;
+		uintptr_t start =
+			(uintptr_t)at + offsetof(struct entry, start) + (uintptr_t)e.start;
+		if (e.cie != 0 && pc - start < e.size) {
+			*function = (struct jail_function){start, start + e.size, at};
+			return e.cie <= (size_t)(body - first) && is_known(body - e.cie);
+		}
+		at = body + e.length;
+	}
 	return false;
 }

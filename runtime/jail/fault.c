@@ -84,10 +84,12 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 		go_action[sig].sa_sigaction(sig, info, context);
 		return;
 	}
+	// That of return.c runs on the signal stack, and has no use for more of the other.
+	bool needs_stack = j->unwinding == NULL || j->walk != NULL;
+	if (sig == SIGSEGV && needs_stack && jail_grow_stack(j, info->si_addr))
+		return;
 	if (j->unwinding != NULL)
 		siglongjmp(*j->unwinding, 1);
-	if (sig == SIGSEGV && jail_grow_stack(j, info->si_addr))
-		return;
 	if (guest_may_run(j)) {
 		if (sig == SIGSEGV && overflow(j, info, context))
 			return;

@@ -37,6 +37,8 @@ type Guest struct {
 	holding sync.Mutex    // Pause and Resume
 	resumed chan struct{} // not nil: paused; closed by Resume
 
+	describe func(Trace) string // or nil
+
 	mu    sync.Mutex
 	c     *C.struct_jail // nil after done
 	order *order
@@ -59,10 +61,11 @@ func New(ctx context.Context, spec *Spec) (*Guest, error) {
 		return nil, err
 	}
 	g := &Guest{
-		created: make(chan struct{}),
-		ready:   make(chan struct{}),
-		done:    make(chan struct{}),
-		order:   order,
+		created:  make(chan struct{}),
+		ready:    make(chan struct{}),
+		done:     make(chan struct{}),
+		describe: spec.Describe,
+		order:    order,
 	}
 	g.life, g.end = context.WithCancel(context.Background())
 	if err := register(g); err != nil {
@@ -145,6 +148,9 @@ func (g *Guest) handle(events C.int) {
 	}
 	if events&C.JAIL_EV_LOOKUP != 0 {
 		go g.lookup()
+	}
+	if events&C.JAIL_EV_TRAPPED != 0 {
+		go g.trapped()
 	}
 	if events&C.JAIL_EV_EXITED != 0 {
 		g.reap()

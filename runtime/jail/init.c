@@ -9,6 +9,8 @@ const char *jail_init(const void *keepalive, const char *cgroup)
 	if (err == NULL)
 		err = jail_interpose_init();
 	if (err == NULL)
+		err = jail_trace_init();
+	if (err == NULL)
 		err = jail_signals_init(keepalive);
 	if (err == NULL)
 		err = jail_janitor_init();

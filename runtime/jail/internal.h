@@ -56,6 +56,12 @@ struct jail {
 	int steps;             // instructions stepped for the current signal
 	struct jail_result result;
 
+	// trace.c
+	struct jail_walk *walk; // that goes on, or NULL
+	struct jail_trace trace;
+	char *_Atomic description; // of it, or NULL
+	_Atomic int described;
+
 	// One mapping, from its start: signal stack, guard, stack (thread.c). Of
 	// the stack, what is below low is not accessible yet.
 	char *region;
@@ -114,8 +120,19 @@ bool jail_replace_return(struct jail *j);
 // code.c
 const char *jail_code_init(void);
 void jail_code_add(const void *at, size_t size);
-void jail_code_remove(const void *at);
+void jail_code_add_frames(const void *frames); // of what the thread has added last
+void jail_code_remove(const void *at, size_t size);
 bool jail_is_module_code(uintptr_t pc);
+// jail_code_offset returns which module's code an address is in, NULL if in none, and
+// how far from where that begins.
+const void *jail_code_offset(uintptr_t pc, uint64_t *offset);
+// jail_code_find finds the function that an address is in, and its entry in .eh_frame. It
+// looks at so many entries, and takes them from budget.
+struct jail_function {
+	uintptr_t start, end;
+	const void *entry;
+};
+bool jail_code_find(uintptr_t pc, struct jail_function *function, size_t *budget);
 bool jail_in_guest_code(const void *context);
 
 // keepalive.c
@@ -141,6 +158,14 @@ void jail_repay(struct jail *j); // what it was charged is free again
 // interpose.c
 const char *jail_interpose_init(void);
 void jail_delete_lost(struct jail *j); // once nothing of the guest's is in use
+
+// trace.c
+const char *jail_trace_init(void);
+_Noreturn void __longjmp_chk(struct __jmp_buf_tag *to, int value);
+struct jail_bases;
+const void *_Unwind_Find_FDE(void *pc, struct jail_bases *bases);
+// jail_await_description returns the text for the trace, empty if there is none.
+const char *jail_await_description(struct jail *j);
 
 // event.c
 void jail_post(struct jail *j, int events);

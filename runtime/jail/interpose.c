@@ -13,6 +13,7 @@
 //   operator new, delete  what a host call takes of the engine's heap
 //   __assert_fail, abort  how the engine gives up on a host call
 //   __register_frame, ... how it tells the unwinder of a module's code
+//   __longjmp_chk         how it ends a call of guest code that traps (trace.c)
 //
 // libc's own calls, such as malloc's, do not come here.
 
@@ -104,7 +105,7 @@ int mprotect(void *at, size_t size, int prot)
 
 int munmap(void *at, size_t size)
 {
-	jail_code_remove(at);
+	jail_code_remove(at, size);
 	return (int)syscall(SYS_munmap, at, size);
 }
 
@@ -313,13 +314,13 @@ void jail_delete_lost(struct jail *j)
 		_ZdlPv(j->large->at);
 }
 
-// The engine registers the frames of each module's code. Nothing has to unwind them,
-// and once there are any, the unwinder takes a lock, and allocates, for an address in
-// code that is new to it. It runs in signal handlers (return.c), which may have
-// interrupted malloc: the guest would wait for itself, and all others for it.
+// The engine registers the frames of each module's code. Only a trap has to unwind them
+// (trace.c), and once there are any, the unwinder takes a lock, and allocates, for an
+// address in code that is new to it. It runs in signal handlers (return.c), which may
+// have interrupted malloc: the guest would wait for itself, and all others for it.
 void __register_frame(void *frames) // NOLINT(bugprone-reserved-identifier)
 {
-	(void)frames;
+	jail_code_add_frames(frames);
 }
 
 void __deregister_frame(void *frames) // NOLINT(bugprone-reserved-identifier)
@@ -355,6 +356,8 @@ const char *jail_interpose_init(void)
 		{"abort", abort},
 		{"__register_frame", (void (*)(void))__register_frame},
 		{"__deregister_frame", (void (*)(void))__deregister_frame},
+		{"__longjmp_chk", (void (*)(void))__longjmp_chk},
+		{"_Unwind_Find_FDE", (void (*)(void))_Unwind_Find_FDE},
 	};
 	for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++)
 		if (dlsym(RTLD_DEFAULT, functions[i].name) != (void *)functions[i].ours)

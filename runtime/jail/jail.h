@@ -30,10 +30,11 @@
 struct jail; // one guest (or one parked sandbox) thread; opaque to the caller
 
 enum jail_event {
-	JAIL_EV_CREATED = 1, // isolated
-	JAIL_EV_READY = 2,   // instantiated, later than jail_start asked for
-	JAIL_EV_EXITED = 4,  // over; jail_result is complete
-	JAIL_EV_LOOKUP = 8,  // asks for addresses: jail_take_query
+	JAIL_EV_CREATED = 1,  // isolated
+	JAIL_EV_READY = 2,    // instantiated, later than jail_start asked for
+	JAIL_EV_EXITED = 4,   // over; jail_result is complete
+	JAIL_EV_LOOKUP = 8,   // asks for addresses: jail_take_query
+	JAIL_EV_TRAPPED = 16, // asks in which functions: jail_get_trace, jail_describe
 };
 
 enum jail_ending {
@@ -83,11 +84,15 @@ struct jail_spec {
 	const char *entry;   // exported function to call, without parameters; if its result is
 			     // an i32, that is the exit code
 	const char *init;    // another one, to be called before it, or NULL
+	int traced;          // a trap waits for jail_describe
 	const char *rootfs;  // host directory; NULL for a parked thread
 	const char *mntns;   // mount namespace in which rootfs is entered as it is, mounts
 			     // and all, as another guest has it; NULL: it is cloned
 	int rootfs_readonly; // for the guest
 	int rootfs_sealed;   // for everybody: not even mount points are made
+	// Regular file in the container for the last words of a guest that has left none
+	// there, or NULL.
+	const char *termination;
 	struct jail_file stdio[3];
 	const char *netns;    // path of a network namespace; NULL: see new_netns
 	int new_netns;        // an empty network namespace of its own
@@ -117,6 +122,16 @@ struct jail_spec {
 	uint64_t overhead;           // bytes to be charged beside linear memory and stack
 	size_t stack_size;           // bytes of native stack for guest code, at most
 	int max_files;               // fds are below this number
+};
+
+// Where a guest was when it trapped, innermost function first: where these begin, as
+// bytes from where the executable part of the module's code is mapped.
+#define JAIL_MAX_FRAMES 32
+
+struct jail_trace {
+	uint32_t n, more; // more: that are not in frames
+	uint32_t frames[JAIL_MAX_FRAMES];
+	int cut; // there may be still more
 };
 
 struct jail_result {
@@ -219,6 +234,10 @@ void jail_query_taken(struct jail *j, uint32_t number);
 int jail_query_waits(const struct jail *j, uint32_t number);
 // jail_answer does nothing if the guest does not wait for it any more.
 void jail_answer(struct jail *j, uint32_t number, const struct jail_answer *answer);
+// jail_get_trace, after JAIL_EV_TRAPPED, returns where the guest was. It waits, unless it
+// is killed, for jail_describe: what to write below the reason.
+const struct jail_trace *jail_get_trace(const struct jail *j);
+void jail_describe(struct jail *j, const char *text);
 // jail_copy_result copies the result, after JAIL_EV_EXITED.
 void jail_copy_result(const struct jail *j, struct jail_result *out);
 // jail_free has all that is left deleted, later: what it was charged may be charged

@@ -126,12 +126,14 @@ bool jail_replace_return(struct jail *j)
 	return s.done;
 }
 
-// jail_returned is called when the host call has returned. It returns where the
-// guest goes on.
-uintptr_t jail_returned(void)
+// jail_return_address is where the guest goes on after its host call, and jail_returned
+// what comes before that. Both are called when the call has returned.
+uintptr_t jail_return_address(void)
 {
-	struct jail *j = jail_self;
-	uintptr_t to = j->return_to;
-	jail_stop_here(j);
-	return to;
+	return jail_self->return_to;
+}
+
+void jail_returned(void)
+{
+	jail_stop_here(jail_self);
 }

@@ -43,9 +43,15 @@ type Sysctl struct {
 // Spec is the work order for a thread. With no Module it is parked: it holds
 // its namespaces until it is killed.
 type Spec struct {
-	Module         *wasmedge.AST // compiled; stays loaded until Done
-	Entry          string        // exported function without parameters; if its result is an i32, that is the exit code
-	Initialize     string        // another one, to be called before it; empty: none
+	Module     *wasmedge.AST // compiled; stays loaded until Done
+	Entry      string        // exported function without parameters; if its result is an i32, that is the exit code
+	Initialize string        // another one, to be called before it; empty: none
+	// Describe is called when the guest has trapped, for what to write on its stderr
+	// below the reason: at most MaxDescription bytes of it. It may be nil.
+	Describe func(Trace) string
+	// Termination is a file of the guest's to which the reason goes as well, unless the
+	// guest has written to it; empty: none.
+	Termination    string
 	Args, Env      []string
 	Rootfs         string // host directory that becomes the guest's /
 	RootfsReadonly bool   // for the guest
@@ -125,6 +131,7 @@ func newOrder(s *Spec) (*order, error) {
 		c.module = module
 	}
 	c.entry, c.init, c.rootfs = o.optional(s.Entry), o.optional(s.Initialize), o.optional(s.Rootfs)
+	c.traced, c.termination = flag(s.Describe != nil), o.optional(s.Termination)
 	c.netns, c.hostname = o.optional(s.NetNS), o.optional(s.Hostname)
 	c.rootfs_readonly, c.rootfs_sealed = flag(s.RootfsReadonly), flag(s.RootfsSealed)
 	if s.View != nil {
@@ -166,7 +173,7 @@ func (s *Spec) validate() error {
 	if len(s.Seccomp)%sockFilter != 0 || len(s.Seccomp) > maxFilter*sockFilter || s.MaxFiles < 0 {
 		return fmt.Errorf("a malformed seccomp program, or a negative number of files: %w", errdefs.ErrInvalidArgument)
 	}
-	strs := slices.Concat([]string{s.Entry, s.Initialize, s.Rootfs, s.NetNS, s.Hostname, s.Cgroup, s.AppArmor}, s.Args, s.Env, s.Masked, s.Readonly)
+	strs := slices.Concat([]string{s.Entry, s.Initialize, s.Rootfs, s.NetNS, s.Hostname, s.Cgroup, s.AppArmor, s.Termination}, s.Args, s.Env, s.Masked, s.Readonly)
 	for _, f := range s.Stdio {
 		strs = append(strs, f.Path)
 	}

@@ -234,6 +234,7 @@ void jail_delete(struct jail *j)
 	munmap(j->region, region_size(j));
 	jail_repay(j);
 	jail_leave_limit(j);
+	free(j->description);
 	free(j);
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -87,9 +88,35 @@ bool jail_wasm_prepay(struct jail *j)
 	return false;
 }
 
-// tell_guest_log writes why the guest ended where its own messages go. It must
-// not wait for a reader. WasmEdge never closes fds 0 to 2, so fd 2 is what it was.
-static void tell_guest_log(const struct jail *j)
+// write_to must not wait for a reader. What does not fit is lost.
+static void write_to(int fd, const char *text)
+{
+	int flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0)
+		return;
+	ssize_t n = write(fd, text, strlen(text));
+	(void)n;
+}
+
+// leave_message writes to the file in which Kubernetes looks for why a container ended
+// (terminationMessagePath), by the guest's own rights and in its root. What the guest
+// has written there itself stays as it is.
+static void leave_message(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	struct stat st;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0)
+		write_to(fd, text);
+	close(fd);
+}
+
+// tell_guest_log writes why the guest ended where its own messages go. It is one line
+// and, for a trap, one for each function that the guest was in. All of it is what kubelet
+// takes of a log for a termination message (FallbackToLogsOnError). WasmEdge never closes
+// fds 0 to 2, so fd 2 is what it was.
+static void tell_guest_log(struct jail *j)
 {
 	static const char *const refused[] = {
 		[JAIL_REFUSED_NOTHING] = "",
@@ -97,14 +124,15 @@ static void tell_guest_log(const struct jail *j)
 		[JAIL_REFUSED_BUDGET] =
 			"WebAssembly: the daemon has no more memory for guests (max_memory)\n",
 	};
-	int flags = fcntl(STDERR_FILENO, F_GETFL);
-	if (flags < 0 || fcntl(STDERR_FILENO, F_SETFL, flags | O_NONBLOCK) != 0)
-		return;
+	char text[2048];
 	if (j->result.ending == JAIL_END_EXIT)
-		dprintf(STDERR_FILENO, "%s", refused[j->refused]);
+		snprintf(text, sizeof(text), "%s", refused[j->refused]);
 	else
-		dprintf(STDERR_FILENO, "%sWebAssembly trap: %s\n", refused[j->refused],
-			j->result.message);
+		snprintf(text, sizeof(text), "%sWebAssembly trap: %s\n%s", refused[j->refused],
+			j->result.message, jail_await_description(j));
+	write_to(STDERR_FILENO, text);
+	if (j->spec->termination != NULL)
+		leave_message(j->spec->termination, text);
 }
 
 // exit_code is what proc_exit or the entry's result says.

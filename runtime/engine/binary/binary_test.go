@@ -59,7 +59,7 @@ func artefact(types, codes int, segments ...[3]uint64) []byte {
 func TestCheckCompiled(t *testing.T) {
 	data, text := [3]uint64{2, 0, 100}, [3]uint64{segmentText, 4096, 100}
 	good := artefact(1, 1, text, data)
-	if err := CheckCompiled(good); err != nil {
+	if _, err := CheckCompiled(good); err != nil {
 		t.Fatal(err)
 	}
 	foreign := bytes.Clone(good)
@@ -82,7 +82,7 @@ func TestCheckCompiled(t *testing.T) {
 		"overfull":       {artefact(1, 1, [3]uint64{segmentText, 0, 0}), "has malformed compiled code: a segment is out of range"},
 		"out of address": {artefact(1, 1, [3]uint64{segmentText, 1 << 40, 100}), "has compiled code that takes more than 4 GiB"},
 	} {
-		if err := CheckCompiled(c.artefact); err == nil || err.Error() != c.want {
+		if _, err := CheckCompiled(c.artefact); err == nil || err.Error() != c.want {
 			t.Errorf("%s: got %v, want %v", name, err, c.want)
 		}
 	}

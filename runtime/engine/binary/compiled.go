@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 )
@@ -25,8 +26,9 @@ var compiledArch = map[string]byte{"amd64": 1, "arm64": 2, "riscv64": 3, "arm": 
 
 // compiled is what WasmEdge's loader compares with the module itself.
 type compiled struct {
-	types, codes int
-	segments     []segment
+	types, functions int
+	codes            []uint32 // where functions begin, in bytes from the start of the image
+	segments         []segment
 }
 
 // segment is a piece of a linked image, in bytes from its start.
@@ -42,15 +44,28 @@ type segment struct {
 // lib/loader/aot_section.cpp. It also refuses an object that was never linked,
 // which the compiler writes when its linker fails (a full disk, a limit): in
 // one all segments start at 0.
-func CheckCompiled(artefact []byte) error {
+//
+// If there is no such reason, it returns where in the code the functions are.
+func CheckCompiled(artefact []byte) (Code, error) {
+	c, err := checkCompiled(artefact)
+	if err == nil {
+		err = checkSegments(c)
+	}
+	if err != nil {
+		return Code{}, err
+	}
+	return c.located(), nil
+}
+
+func checkCompiled(artefact []byte) (c compiled, err error) {
 	var code Section
 	var types, functions int
 	for s, err := range Sections(artefact) {
 		switch {
 		case err != nil:
-			return err
+			return c, err
 		case code.Raw != nil:
-			return errors.New("has a section after its compiled code")
+			return c, errors.New("has a section after its compiled code")
 		case s.ID == SectionCustom && s.Name == CompiledSection:
 			code = s
 		case s.ID == SectionType:
@@ -59,21 +74,20 @@ func CheckCompiled(artefact []byte) error {
 			functions, err = vectorLength(s)
 		}
 		if err != nil {
-			return err
+			return c, err
 		}
 	}
 	if code.Raw == nil {
-		return errors.New("has no compiled code")
+		return c, errors.New("has no compiled code")
 	}
-	c, err := readCompiled(code.Content)
-	if err != nil {
-		return fmt.Errorf("has malformed compiled code: %w", err)
+	if c, err = readCompiled(code.Content, functions); err != nil {
+		return c, fmt.Errorf("has malformed compiled code: %w", err)
 	}
-	if c.types != types || c.codes != functions {
-		return fmt.Errorf("has compiled code for %d types and %d functions, and the module has %d and %d",
-			c.types, c.codes, types, functions)
+	if c.types != types || c.functions != functions {
+		return c, fmt.Errorf("has compiled code for %d types and %d functions, and the module has %d and %d",
+			c.types, c.functions, types, functions)
 	}
-	return checkSegments(c)
+	return c, nil
 }
 
 func vectorLength(s Section) (int, error) {
@@ -83,8 +97,9 @@ func vectorLength(s Section) (int, error) {
 
 // readCompiled decodes the section's content: version u32, os byte, arch byte,
 // version address u64, intrinsics address u64, types vec(u64), codes vec(u64),
-// segments vec(kind byte, address u64, size u64, bytes).
-func readCompiled(content []byte) (c compiled, err error) {
+// segments vec(kind byte, address u64, size u64, bytes). Of the codes, it keeps as many as
+// the module has functions, or none.
+func readCompiled(content []byte, functions int) (c compiled, err error) {
 	r := reader{b: content}
 	if _, err = r.uint32(); err != nil {
 		return c, err
@@ -103,15 +118,11 @@ func readCompiled(content []byte) (c compiled, err error) {
 			return c, err
 		}
 	}
-	for _, n := range []*int{&c.types, &c.codes} {
-		if *n, err = r.count(); err != nil {
-			return c, err
-		}
-		for range *n {
-			if _, err = r.uint64(); err != nil {
-				return c, err
-			}
-		}
+	if c.types, _, err = readAddresses(&r, 0); err != nil {
+		return c, err
+	}
+	if c.functions, c.codes, err = readAddresses(&r, functions); err != nil {
+		return c, err
 	}
 	n, err := r.count()
 	for ; err == nil && n > 0; n-- {
@@ -124,6 +135,27 @@ func readCompiled(content []byte) (c compiled, err error) {
 		err = errors.New("there are bytes after its end")
 	}
 	return c, err
+}
+
+// readAddresses returns how many there are and, if that is as expected, all of them. No
+// image has more than maxImage: an address beyond it is of no use.
+func readAddresses(r *reader, expected int) (n int, list []uint32, err error) {
+	if n, err = r.count(); err != nil {
+		return n, nil, err
+	}
+	if n == expected {
+		list = make([]uint32, n)
+	}
+	for i := range n {
+		address, err := r.uint64()
+		if err != nil {
+			return n, nil, err
+		}
+		if list != nil {
+			list[i] = uint32(min(address, math.MaxUint32))
+		}
+	}
+	return n, list, nil
 }
 
 func readSegment(r *reader) (s segment, err error) {
@@ -164,7 +196,7 @@ func checkSegments(c compiled) error {
 		}
 		text = text || s.kind == segmentText
 	}
-	if c.codes > 0 && !text {
+	if c.functions > 0 && !text {
 		return errors.New("has no machine code for its functions")
 	}
 	return nil

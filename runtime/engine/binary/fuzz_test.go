@@ -159,7 +159,7 @@ func FuzzFunctions(f *testing.F) {
 func FuzzCheckCompiled(f *testing.F) {
 	addSeeds(f)
 	f.Fuzz(func(t *testing.T, module []byte) {
-		if CheckCompiled(module) != nil {
+		if _, err := CheckCompiled(module); err != nil {
 			return
 		}
 		var last Section
