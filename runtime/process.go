@@ -100,12 +100,13 @@ func (p *process) awaitEnd() {
 func (p *process) conclude(publish func(exit *runtime.Exit, oom bool)) {
 	p.starting.Lock()
 	defer p.starting.Unlock()
+	at := time.Now() // the guest's end, or that of a start which takes longer
 	p.stdio.end()
 	p.stdio.awaitTaken()
 	p.mu.Lock()
 	result := p.guest.Result()
 	status, oom := exitStatus(&result, p.signal)
-	exit := &runtime.Exit{Pid: p.pid(), Status: status, Timestamp: p.ended}
+	exit := &runtime.Exit{Pid: p.pid(), Status: status, Timestamp: at}
 	p.stopped = exit
 	killed := p.killed
 	p.mu.Unlock()
