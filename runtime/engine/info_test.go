@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/second-state/WasmEdge-go/wasmedge"
+	"golang.org/x/sys/unix"
 )
 
 // TestMemoryEstimates: what a module and its instances take is at most what is
@@ -92,6 +93,10 @@ func TestHelperMeasure(t *testing.T) {
 	root, path := os.Getenv(measureRoot), os.Getenv(measureModule)
 	if root == "" {
 		return // not started by a test
+	}
+	// What is measured is not to be rounded up to 2 MiB.
+	if err := unix.Prctl(unix.PR_SET_THP_DISABLE, 1, 0, 0, 0); err != nil {
+		t.Fatal(err)
 	}
 	cfg := testConfig(t)
 	cfg.Root = root
