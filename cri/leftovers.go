@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 
 	"github.com/containerd/containerd/v2/core/containers"
 	"github.com/containerd/containerd/v2/core/leases"
@@ -24,9 +26,10 @@ import (
 // criNamespace is where upstream's CRI service keeps all that is its own.
 const criNamespace = "k8s.io"
 
-// Leftovers are what upstream's CRI service leaves of pods that were being made when
-// the daemon was killed, of any handler: it makes a lease before the pod's record, and
-// a network namespace before the record names it. No kubelet can know of them.
+// Leftovers are what upstream's CRI service leaves of pods and containers that were being
+// made when the daemon was killed, of any handler: it makes a lease before the record of
+// either, a network namespace before the pod's record names it, and a snapshot before the
+// container's. No kubelet can know of them.
 type Leftovers struct {
 	Sandboxes  sandbox.Store
 	Containers containers.Store
@@ -92,28 +95,45 @@ func (l Leftovers) known(ctx context.Context) (ids, paths map[string]bool, err e
 	return ids, paths, nil
 }
 
-// criID is what ids of sandboxes look like; so a lease of another client's is not
-// taken for a pod's.
+// criID is what ids of sandboxes and containers look like; so what is another client's
+// is not taken for theirs.
 var criID = regexp.MustCompile("^[0-9a-f]{64}$")
 
-// removeLeases removes those that were made for a sandbox, and hold nothing yet.
+// expiry is the label of a lease that ends by itself, a day after a client made it;
+// randomID is what the ids of such leases look like (leases.WithRandomID).
+const expiry = "containerd.io/gc.expire"
+
+var randomID = regexp.MustCompile("^[0-9]+-[0-9A-Za-z_-]{4}$")
+
+// isLeftover says whether a lease is of what has no record: that of a pod, which has its
+// id and holds nothing yet, or that of a container, which holds its snapshot at most.
+func isLeftover(lease leases.Lease, held []leases.Resource, recorded map[string]bool) bool {
+	if _, expires := lease.Labels[expiry]; !expires || len(lease.Labels) > 1 {
+		return len(lease.Labels) == 0 && len(held) == 0 && criID.MatchString(lease.ID) && !recorded[lease.ID]
+	}
+	return randomID.MatchString(lease.ID) && !slices.ContainsFunc(held, func(r leases.Resource) bool {
+		return !strings.HasPrefix(r.Type, "snapshots/") || !criID.MatchString(r.ID) || recorded[r.ID]
+	})
+}
+
+// removeLeases removes those that are left over, and so what they hold.
 func (l Leftovers) removeLeases(ctx context.Context, ids map[string]bool) error {
 	all, err := l.Leases.List(ctx)
 	if err != nil {
 		return fmt.Errorf("listing leases: %w", err)
 	}
 	for _, lease := range all {
-		if ids[lease.ID] || len(lease.Labels) > 0 || !criID.MatchString(lease.ID) {
+		held, err := l.Leases.ListResources(ctx, lease)
+		if err == nil && !isLeftover(lease, held, ids) {
 			continue
 		}
-		held, err := l.Leases.ListResources(ctx, lease)
-		if err == nil && len(held) == 0 {
+		if err == nil {
 			err = l.Leases.Delete(ctx, lease)
 		}
 		if err != nil {
-			return fmt.Errorf("lease %q of a pod that was never made: %w", lease.ID, err)
+			return fmt.Errorf("lease %q of what was never made: %w", lease.ID, err)
 		}
-		log.G(ctx).WithField("id", lease.ID).Debug("removed the lease of a pod that was never made")
+		log.G(ctx).WithField("id", lease.ID).Debug("removed the lease of what was never made")
 	}
 	return nil
 }

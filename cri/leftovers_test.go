@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/containerd/containerd/v2/core/containers"
 	"github.com/containerd/containerd/v2/core/leases"
@@ -32,17 +33,31 @@ func TestLeftovers(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
+	day := leases.WithExpiration(24 * time.Hour)
 	for name, opts := range map[string][]leases.Opt{
 		id("a"): nil, id("b"): nil, id("c"): nil, "another": nil, id("C"): nil,
 		id("d"): {leases.WithLabel("by", "somebody")},
 		id("e"): nil, // with something
+		// Containers'.
+		"1-1Aa_": {day}, "2--zZ9": {day}, "3-made": {day}, "4-cont": {day}, "5-both": {day}, "6-extr": {day},
+		"7-labe": {day, leases.WithLabel("by", "somebody")}, "8-forv": nil,
+		"9-named": {day},
 	} {
 		if _, err := l.Leases.Create(ctx, append(opts, leases.WithID(name))...); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := l.Leases.AddResource(ctx, leases.Lease{ID: id("e")}, leases.Resource{ID: "x", Type: "ingests"}); err != nil {
-		t.Fatal(err)
+	snapshot := func(key string) leases.Resource { return leases.Resource{ID: key, Type: "snapshots/wasm"} }
+	ingest := leases.Resource{ID: "x", Type: "ingests"}
+	for name, held := range map[string][]leases.Resource{
+		id("e"): {ingest}, "2--zZ9": {snapshot(id("2"))}, "3-made": {snapshot(id("a"))}, "4-cont": {ingest},
+		"5-both": {snapshot(id("2")), ingest}, "6-extr": {snapshot("extract-1 sha256:x")}, "8-forv": {snapshot(id("2"))},
+	} {
+		for _, r := range held {
+			if err := l.Leases.AddResource(ctx, leases.Lease{ID: name}, r); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 	elsewhere := namespaces.WithNamespace(ctx, "another")
 	if _, err := l.Leases.Create(elsewhere, leases.WithID(id("c"))); err != nil {
@@ -70,7 +85,8 @@ func TestLeftovers(t *testing.T) {
 			t.Errorf("leases %q, %v; want %q", got, err, want)
 		}
 	}
-	expectLeases(id("a"), id("b"), "another", id("C"), id("d"), id("e"))
+	expectLeases(id("a"), id("b"), "another", id("C"), id("d"), id("e"),
+		"3-made", "4-cont", "5-both", "6-extr", "7-labe", "8-forv", "9-named")
 	if all, err := l.Leases.List(elsewhere); err != nil || len(all) != 1 {
 		t.Errorf("leases of another namespace: %v, %v", all, err)
 	}
