@@ -105,14 +105,15 @@ const expiry = "containerd.io/gc.expire"
 
 var randomID = regexp.MustCompile("^[0-9]+-[0-9A-Za-z_-]{4}$")
 
-// isLeftover says whether a lease is of what has no record: that of a pod, which has its
-// id and holds nothing yet, or that of a container, which holds its snapshot at most.
+// isLeftover says whether nobody will end a lease: that of a pod without a record, which
+// has its id and holds nothing yet, or that of a container, which holds its snapshot at
+// most. If the container has a record, that keeps the snapshot.
 func isLeftover(lease leases.Lease, held []leases.Resource, recorded map[string]bool) bool {
 	if _, expires := lease.Labels[expiry]; !expires || len(lease.Labels) > 1 {
 		return len(lease.Labels) == 0 && len(held) == 0 && criID.MatchString(lease.ID) && !recorded[lease.ID]
 	}
 	return randomID.MatchString(lease.ID) && !slices.ContainsFunc(held, func(r leases.Resource) bool {
-		return !strings.HasPrefix(r.Type, "snapshots/") || !criID.MatchString(r.ID) || recorded[r.ID]
+		return !strings.HasPrefix(r.Type, "snapshots/") || !criID.MatchString(r.ID)
 	})
 }
 

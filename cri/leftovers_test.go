@@ -86,7 +86,7 @@ func TestLeftovers(t *testing.T) {
 		}
 	}
 	expectLeases(id("a"), id("b"), "another", id("C"), id("d"), id("e"),
-		"3-made", "4-cont", "5-both", "6-extr", "7-labe", "8-forv", "9-named")
+		"4-cont", "5-both", "6-extr", "7-labe", "8-forv", "9-named")
 	if all, err := l.Leases.List(elsewhere); err != nil || len(all) != 1 {
 		t.Errorf("leases of another namespace: %v, %v", all, err)
 	}
