@@ -75,7 +75,7 @@ func (c *Controller) fillPods(ctx context.Context, pods ...*criapi.PodSandboxSta
 func (c *Controller) fillLayers(ctx context.Context, all ...*criapi.ContainerStats) {
 	for _, s := range all {
 		l := s.GetWritableLayer()
-		if l == nil || l.GetTimestamp() != 0 || c.config.Records == nil {
+		if l == nil || l.GetTimestamp() != 0 || c.config.Containers == nil {
 			continue
 		}
 		id := s.GetAttributes().GetId()

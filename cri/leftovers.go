@@ -108,24 +108,28 @@ var randomID = regexp.MustCompile("^[0-9]+-[0-9A-Za-z_-]{4}$")
 // isLeftover says whether nobody will end a lease: that of a pod without a record, which
 // has its id and holds nothing yet, or that of a container, which holds its snapshot at
 // most. If the container has a record, that keeps the snapshot.
-func isLeftover(lease leases.Lease, held []leases.Resource, recorded map[string]bool) bool {
-	if _, expires := lease.Labels[expiry]; !expires || len(lease.Labels) > 1 {
-		return len(lease.Labels) == 0 && len(held) == 0 && criID.MatchString(lease.ID) && !recorded[lease.ID]
+func (l Leftovers) isLeftover(ctx context.Context, lease leases.Lease, recorded map[string]bool) (bool, error) {
+	_, expires := lease.Labels[expiry]
+	ofPod := len(lease.Labels) == 0 && criID.MatchString(lease.ID) && !recorded[lease.ID]
+	ofContainer := expires && len(lease.Labels) == 1 && randomID.MatchString(lease.ID)
+	if !ofPod && !ofContainer {
+		return false, nil
 	}
-	return randomID.MatchString(lease.ID) && !slices.ContainsFunc(held, func(r leases.Resource) bool {
-		return !strings.HasPrefix(r.Type, "snapshots/") || !criID.MatchString(r.ID)
-	})
+	held, err := l.Leases.ListResources(ctx, lease)
+	return err == nil && !slices.ContainsFunc(held, func(r leases.Resource) bool {
+		return ofPod || !strings.HasPrefix(r.Type, "snapshots/") || !criID.MatchString(r.ID)
+	}), err
 }
 
 // removeLeases removes those that are left over, and so what they hold.
-func (l Leftovers) removeLeases(ctx context.Context, ids map[string]bool) error {
+func (l Leftovers) removeLeases(ctx context.Context, recorded map[string]bool) error {
 	all, err := l.Leases.List(ctx)
 	if err != nil {
 		return fmt.Errorf("listing leases: %w", err)
 	}
 	for _, lease := range all {
-		held, err := l.Leases.ListResources(ctx, lease)
-		if err == nil && !isLeftover(lease, held, ids) {
+		left, err := l.isLeftover(ctx, lease, recorded)
+		if err == nil && !left {
 			continue
 		}
 		if err == nil {

@@ -162,28 +162,38 @@ func (e *entrypoint) open(js *jail.Spec, p *specs.Process, name string) error {
 	return nil
 }
 
-// maxCandidates is far above what any image needs: each is looked up.
-const maxCandidates = 2002
+// maxDirs is far above what any image's PATH needs: each is looked in.
+const maxDirs = 1000
 
 // candidatesOf returns absolute paths in the container, and whether the name is a path,
 // not one that is looked for in PATH.
 func candidatesOf(name string, p *specs.Process) (candidates []string, isPath bool, err error) {
-	add := func(file string) { candidates = append(candidates, file, file+".wasm") }
+	here, elsewhere := pathsOf(name, p)
+	if len(elsewhere) > maxDirs {
+		return nil, false, fmt.Errorf("entrypoint %q: PATH has %d directories, more than %d: %w", name, len(elsewhere), maxDirs, errdefs.ErrInvalidArgument)
+	}
+	for _, file := range append([]string{here}, elsewhere...) {
+		candidates = append(candidates, file, file+".wasm")
+	}
+	return candidates, elsewhere == nil, nil
+}
+
+// pathsOf returns what a command's name stands for as a path, absolute or relative to the
+// working directory, and for one that is no path what it stands for in the directories of
+// PATH.
+func pathsOf(name string, p *specs.Process) (here string, elsewhere []string) {
 	if path.IsAbs(name) {
-		add(path.Clean(name))
-		return candidates, true, nil
+		return path.Clean(name), nil
 	}
-	add(path.Join("/", p.Cwd, name))
+	here = path.Join("/", p.Cwd, name)
 	if strings.Contains(name, "/") || name == "." || name == ".." {
-		return candidates, true, nil
+		return here, nil
 	}
+	elsewhere = []string{}
 	for _, dir := range searchPath(p.Env) {
-		add(path.Join("/", dir, name))
+		elsewhere = append(elsewhere, path.Join("/", dir, name))
 	}
-	if len(candidates) > maxCandidates {
-		return nil, false, fmt.Errorf("entrypoint %q: PATH has %d directories, more than %d: %w", name, len(candidates)/2-1, maxCandidates/2-1, errdefs.ErrInvalidArgument)
-	}
-	return candidates, false, nil
+	return here, elsewhere
 }
 
 func searchPath(env []string) []string {

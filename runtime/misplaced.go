@@ -120,15 +120,10 @@ func openInLayers(layers []string, name string) *os.File {
 // in it; it adds no ".wasm".
 func namesForRunc(p *specs.Process) (names []string) {
 	add := func(name string) {
-		switch {
-		case path.IsAbs(name):
-			names = append(names, path.Clean(name))
-		case strings.Contains(name, "/"):
-			names = append(names, path.Join("/", p.Cwd, name))
-		default:
-			for _, dir := range searchPath(p.Env) {
-				names = append(names, path.Join("/", dir, name))
-			}
+		if here, elsewhere := pathsOf(name, p); elsewhere == nil {
+			names = append(names, here)
+		} else {
+			names = append(names, elsewhere...)
 		}
 	}
 	add(p.Args[0])

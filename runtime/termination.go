@@ -16,8 +16,8 @@ import (
 const TerminationAnnotation = "io.kubernetes.container.terminationMessagePath"
 
 // terminationFile is that file in the container, empty if there is none: kubelet mounts
-// one there. The guest's own thread opens it, so it is of no use to write what the guest
-// could not.
+// one there. The guest's own thread opens it, so nobody can have written by this what the
+// guest could not write itself.
 func terminationFile(spec *specs.Spec) string {
 	file := path.Clean(spec.Annotations[TerminationAnnotation])
 	if !path.IsAbs(file) || strings.IndexByte(file, 0) >= 0 {

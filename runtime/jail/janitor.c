@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // What is left of guests that are over is deleted by a thread of its own, so that nobody
-// waits for that: their threads, memory and stacks, and the engine's objects, 80 us. The
+// waits for that: their threads, memory and stacks, and the engine's objects. The
 // latter close files by number, which the guest's thread has closed before it ended, and
 // which would be those of others in any table of files but an empty one.
 

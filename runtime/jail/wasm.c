@@ -232,7 +232,9 @@ void jail_wasm_run(struct jail *j)
 	conclude(j, j->wasm, r);
 }
 
-// jail_wasm_delete runs where no file is open (janitor.c).
+// jail_wasm_delete runs where no file is open (janitor.c). The module may be gone by then:
+// an instance has copies of its types, data and elements, and shares its code (WasmEdge
+// 0.14.1, Symbol).
 void jail_wasm_delete(struct jail *j)
 {
 	struct jail_wasm *w = j->wasm;

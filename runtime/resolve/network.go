@@ -7,10 +7,11 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"runtime"
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/containerd-wasm/containerd-wasm/runtime/osthread"
 )
 
 // Network makes sockets in a network namespace.
@@ -32,7 +33,7 @@ func (n *Network) Close() { n.namespace.Close() }
 func (n *Network) Dial(t Transport, to netip.AddrPort) (Conn, error) {
 	var fd int
 	var err error
-	onThread(func() { fd, err = n.connected(t, to) })
+	osthread.Do(func() { fd, err = n.connected(t, to) })
 	if err != nil {
 		return nil, err
 	}
@@ -74,22 +75,4 @@ func Scope(a netip.Addr) uint32 {
 		return 0
 	}
 	return uint32(zone)
-}
-
-// onThread calls f on a thread that ends then, so that f may move it to another
-// namespace. The process's first thread cannot end, and is what others see of the
-// process in /proc, so it is left alone.
-func onThread(f func()) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread()
-		if unix.Gettid() == unix.Getpid() {
-			defer runtime.UnlockOSThread()
-			onThread(f)
-			return
-		}
-		f()
-	}()
-	<-done
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/containerd/containerd/v2/pkg/testutil"
 	"golang.org/x/sys/unix"
+
+	"github.com/containerd-wasm/containerd-wasm/runtime/osthread"
 )
 
 // Sockets are in the other namespace, which has no route, and no thread of this
@@ -20,7 +22,7 @@ func TestNetworkLeavesNothing(t *testing.T) {
 	testutil.RequiresRoot(t)
 	var n *Network
 	var err error
-	onThread(func() {
+	osthread.Do(func() {
 		if err = unix.Unshare(unix.CLONE_NEWNET); err == nil {
 			n, err = OpenNetwork("/proc/thread-self/ns/net")
 		}

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 	"golang.org/x/sys/unix"
 
-	"github.com/containerd-wasm/containerd-wasm/test/daemon"
+	"github.com/containerd-wasm/containerd-wasm/runtime/osthread"
 )
 
 // names are those that a name server knows, written in full, with their addresses. Of
@@ -73,7 +73,7 @@ func (s *nameServer) start(t *testing.T, within func(func() error) error) {
 
 // inNamespace calls f in a network namespace.
 func inNamespace(netns string, f func() error) (err error) {
-	daemon.OnThread(func() {
+	osthread.Do(func() {
 		var file *os.File
 		if file, err = os.Open(netns); err != nil {
 			return

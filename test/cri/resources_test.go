@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -196,15 +194,7 @@ func TestVerySmallLimits(t *testing.T) {
 // cpuTime is that of the container's guest, as the kernel counts it.
 func (c *container) cpuTime(t testing.TB) time.Duration {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", c.pid(t)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ns, err := strconv.ParseInt(strings.Fields(string(text))[0], 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(ns)
+	return time.Duration(cpuTime(t, c.d, c.pid(t)))
 }
 
 func TestCPUQuotaOfARunningContainer(t *testing.T) {

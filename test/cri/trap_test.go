@@ -4,7 +4,6 @@ package cri
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -21,16 +20,7 @@ const crashImage = "example.com/crash:latest"
 // crashing compiles testdata/crash.c as most people build: with the names of functions.
 func crashing(t testing.TB) []byte {
 	t.Helper()
-	out := filepath.Join(t.TempDir(), "crash.wasm")
-	cmd := exec.CommandContext(t.Context(), "clang", "--target=wasm32-wasi", "-g", "-O1", "-o", out, "testdata/crash.c")
-	if text, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %v\n%s", cmd.Args, err, text)
-	}
-	module, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return module
+	return build(t, "clang", "--target=wasm32-wasi", "-g", "-O1", "testdata/crash.c")
 }
 
 // withTerminationLog is what a kubelet adds to a container: an empty file that anybody may

@@ -9,10 +9,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/containerd-wasm/containerd-wasm/runtime/osthread"
 )
 
 // prepareNetwork describes the pods' network to CNI, and makes the daemon's own.
@@ -99,7 +100,7 @@ func overlaps(subnet *net.IPNet, addrs []net.Addr) bool {
 
 // newNetNS makes a network namespace with a loopback interface that is up.
 func newNetNS() (netns *os.File, err error) {
-	OnThread(func() {
+	osthread.Do(func() {
 		if err = unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return
 		}
@@ -126,24 +127,6 @@ func setUp(name string) error {
 	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, r)
 }
 
-// OnThread calls f on a thread that ends then, so that f may move it to another
-// namespace. The process's first thread cannot end, and is what /proc/self is, so it is
-// left alone.
-func OnThread(f func()) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread()
-		if unix.Gettid() == unix.Getpid() {
-			defer runtime.UnlockOSThread()
-			OnThread(f)
-			return
-		}
-		f()
-	}()
-	<-done
-}
-
 // InNetwork calls f on a thread in the network that the daemon has: that of the
 // machine, or its own. Sockets that f makes stay there.
 //
@@ -152,7 +135,7 @@ func (d *Daemon) InNetwork(f func() error) (err error) {
 	if d.netns == nil {
 		return f()
 	}
-	OnThread(func() {
+	osthread.Do(func() {
 		if err = d.enterNetwork(); err == nil {
 			err = f()
 		}

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/containerd-wasm/containerd-wasm/runtime/osthread"
 	"github.com/containerd-wasm/containerd-wasm/test/patience"
 )
 
@@ -66,7 +67,7 @@ func (d *Daemon) spawn() (*process, error) {
 	p := &process{done: make(chan struct{})}
 	started := make(chan error)
 	// Pdeathsig is sent when this thread ends, not this process.
-	go OnThread(func() {
+	go osthread.Do(func() {
 		err := d.enter()
 		if err == nil {
 			err = cmd.Start()

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/containerd-wasm/containerd-wasm/test/daemon"
+	"github.com/containerd-wasm/containerd-wasm/runtime/osthread"
 )
 
 // pods are two network namespaces, as two pods have them. The guest's has podAddress,
@@ -115,6 +115,6 @@ func inNetNS(path string, f func() error) error {
 
 // onOwnThread calls f on a thread that ends with it.
 func onOwnThread(f func() error) (err error) {
-	daemon.OnThread(func() { err = f() })
+	osthread.Do(func() { err = f() })
 	return err
 }

@@ -38,6 +38,20 @@ func TestExecWithALateReader(t *testing.T) {
 		}
 		read <- string(text)
 	}()
+	startExec(t, b, path)
+	select {
+	case text := <-read:
+		if text != "sleeping\n" {
+			t.Errorf("it read %q", text)
+		}
+	case <-time.After(daemon.Patience):
+		t.Error("it waits for an output that is lost")
+	}
+}
+
+// startExec starts a short exec whose output goes to a FIFO, and returns its id.
+func startExec(t *testing.T, b *box, path string) string {
+	t.Helper()
 	spec, err := typeurl.MarshalAnyToProto(command("/sleep.wasm", "0"))
 	if err != nil {
 		t.Fatal(err)
@@ -49,14 +63,7 @@ func TestExecWithALateReader(t *testing.T) {
 	if _, err := service.Start(b.Ctx, &tasks.StartRequest{ContainerID: b.ID(), ExecID: id}); err != nil {
 		t.Fatal(err)
 	}
-	select {
-	case text := <-read:
-		if text != "sleeping\n" {
-			t.Errorf("it read %q", text)
-		}
-	case <-time.After(daemon.Patience):
-		t.Error("it waits for an output that is lost")
-	}
+	return id
 }
 
 // The exit of a guest is no news before its output is with a client that only gets its
@@ -72,17 +79,7 @@ func TestExitComesAfterTheOutput(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	spec, err := typeurl.MarshalAnyToProto(command("/sleep.wasm", "0"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	service, id := b.Daemon.Client().TaskService(), newID()
-	if _, err := service.Exec(b.Ctx, &tasks.ExecProcessRequest{ContainerID: b.ID(), ExecID: id, Stdout: path, Spec: spec}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := service.Start(b.Ctx, &tasks.StartRequest{ContainerID: b.ID(), ExecID: id}); err != nil {
-		t.Fatal(err)
-	}
+	id := startExec(t, b, path)
 	read := make(chan string, 1)
 	go func() {
 		time.Sleep(500 * time.Millisecond)
@@ -90,7 +87,7 @@ func TestExitComesAfterTheOutput(t *testing.T) {
 		n, _ := f.Read(buf)
 		read <- string(buf[:n])
 	}()
-	if _, err := service.Wait(b.Ctx, &tasks.WaitRequest{ContainerID: b.ID(), ExecID: id}); err != nil {
+	if _, err := b.Daemon.Client().TaskService().Wait(b.Ctx, &tasks.WaitRequest{ContainerID: b.ID(), ExecID: id}); err != nil {
 		t.Fatal(err)
 	}
 	if left, err := unix.IoctlGetInt(int(f.Fd()), unix.TIOCINQ); err != nil || left > 0 {
