@@ -78,7 +78,8 @@ type entrypoint struct {
 func openEntrypoint(js *jail.Spec, p *specs.Process) (*entrypoint, error) {
 	e, err := locateEntrypoint(js, p)
 	if errors.Is(err, errNoFile) {
-		return nil, fmt.Errorf("%w; %s: %w", err, describeModules(js), errdefs.ErrNotFound)
+		// One class only: of two errors gRPC would repeat the second on a line of its own.
+		return nil, fmt.Errorf("%s; %s: %w", err.Error(), describeModules(js), errdefs.ErrNotFound)
 	}
 	if err != nil || !e.isDir {
 		return e, err
