@@ -59,6 +59,7 @@ var quantities = []quantity{
 	{"threads", 1, 16, 0, "Go keeps each thread that it needed once", func(d *daemon.Daemon, _ *snapshot) int64 { return entries(d, "task") }},
 	{"file descriptors", 1, 4, 0, "connections of the test", func(d *daemon.Daemon, _ *snapshot) int64 { return entries(d, "fd") }},
 	{"memory mappings", 1, 96, mib, "two for each thread's stack, two for each arena of malloc", func(d *daemon.Daemon, _ *snapshot) int64 { return mappings(d) }},
+	{"groups for guests", 1, 64, 0, "so many are kept ready", func(d *daemon.Daemon, _ *snapshot) int64 { return groups(d) }},
 	{"namespaces of threads", 1, 0, 0, "", func(d *daemon.Daemon, _ *snapshot) int64 { return namespacesOf(d) }},
 	{"directories", 1, 0, 0, "", func(d *daemon.Daemon, _ *snapshot) int64 { return files(d, true) }},
 	{"files", 1, 0, 0, "", func(d *daemon.Daemon, _ *snapshot) int64 { return files(d, false) }},
@@ -213,6 +214,17 @@ func entries(d *daemon.Daemon, name string) int64 {
 func mappings(d *daemon.Daemon) int64 {
 	maps, _ := os.ReadFile(proc(d, "maps"))
 	return int64(bytes.Count(maps, []byte("\n")))
+}
+
+// groups counts the cgroups that the daemon has made for guests, in use or not.
+func groups(d *daemon.Daemon) (n int64) {
+	all, _ := os.ReadDir(d.GuestCgroup()) // "": the machine has none
+	for _, e := range all {
+		if e.IsDir() {
+			n++
+		}
+	}
+	return n
 }
 
 func namespacesOf(d *daemon.Daemon) int64 {
