@@ -83,27 +83,3 @@ func TestMountsThatAGuestCannotHave(t *testing.T) {
 		})
 	}
 }
-
-// TestProcIsKeptFromGuests: through procfs, a guest could read the daemon's
-// memory.
-func TestProcIsKeptFromGuests(t *testing.T) {
-	for _, source := range []string{"/proc", "/proc/self/fd", "/proc/sys"} {
-		if _, err := guestMounts([]specs.Mount{bind(source, "/data", "bind")}); !errdefs.IsPermissionDenied(err) {
-			t.Errorf("%s: got %v", source, err)
-		}
-	}
-	got, err := guestMounts([]specs.Mount{bind("/", "/host", "rbind")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var covered bool
-	for _, m := range got[1:] {
-		covered = covered || m.Target == "/host/proc" && m.Source == ""
-	}
-	if !covered {
-		t.Errorf("the host's /proc is not covered: %+v", got)
-	}
-	if got, err := guestMounts([]specs.Mount{bind("/", "/host", "bind")}); err != nil || len(got) != 1 {
-		t.Errorf("without the mounts below: %+v, %v", got, err)
-	}
-}

@@ -129,8 +129,8 @@ static int make_tmpfs(struct jail *j, const struct jail_mount *m)
 	return fd;
 }
 
-// refuse_proc looks at what was cloned: its path may have led elsewhere when the caller
-// looked. In procfs, /proc/self is the daemon.
+// refuse_proc looks at what was cloned: what the caller looked at was the same only if it
+// held it open (Mount.Open). In procfs, /proc/self is the daemon.
 static int refuse_proc(struct jail *j, int fd, const char *source)
 {
 	struct statfs st;
@@ -149,14 +149,14 @@ static int clone_mount(struct jail *j, const struct jail_mount *m)
 	unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (m->recursive ? AT_RECURSIVE : 0);
 	int fd = (int)syscall(SYS_open_tree, AT_FDCWD, m->source, flags);
 	if (fd < 0)
-		return jail_fail(j, "open_tree", m->source);
-	if (refuse_proc(j, fd, m->source) != 0)
+		return jail_fail(j, "open_tree", m->name);
+	if (refuse_proc(j, fd, m->name) != 0)
 		return -1;
 	if (jail_set_mount_attr(j, fd, MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID,
-		    m->recursive ? AT_RECURSIVE : 0, m->source) != 0)
+		    m->recursive ? AT_RECURSIVE : 0, m->name) != 0)
 		return -1;
 	if (m->attr_set != 0 && jail_set_mount_attr(j, fd, m->attr_set,
-					m->attr_recursive ? AT_RECURSIVE : 0, m->source) != 0)
+					m->attr_recursive ? AT_RECURSIVE : 0, m->name) != 0)
 		return -1;
 	return fd;
 }

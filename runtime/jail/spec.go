@@ -7,6 +7,7 @@ package jail
 import "C"
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -28,6 +29,7 @@ type File struct {
 // Mount is a bind mount into the guest's root, or an empty tmpfs.
 type Mount struct {
 	Source        string // host path; empty: a tmpfs
+	Name          string // of Source, for errors; empty: the path
 	Target        string // absolute path in the guest; made when it is missing
 	Attr          uint64 // MOUNT_ATTR_* (mount_setattr(2)); NODEV and NOSUID always hold
 	Recursive     bool   // with the mounts below Source
@@ -254,6 +256,7 @@ func (o *order) mounts(mounts []Mount) *C.struct_jail_mount {
 	for i, m := range mounts {
 		out[i] = C.struct_jail_mount{
 			source:         o.optional(m.Source),
+			name:           o.optional(cmp.Or(m.Name, m.Source)),
 			target:         o.str(m.Target),
 			attr_set:       C.uint64_t(m.Attr),
 			recursive:      flag(m.Recursive),
