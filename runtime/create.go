@@ -112,7 +112,7 @@ func openGuest(ctx context.Context, js *jail.Spec, p *specs.Process, rio runtime
 		stdio.abandon()
 		return nil, nil, err
 	}
-	if err := group.Pin(guest.TID()); err != nil {
+	if err := group.Pin(guest.TID(), js.Cgroup); err != nil {
 		guest.Kill()
 		<-guest.Done()
 		stdio.abandon()

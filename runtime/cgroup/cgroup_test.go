@@ -118,7 +118,7 @@ func TestPin(t *testing.T) {
 	if err := unix.SchedGetaffinityDynamic(th.tid, got); err != nil || got.Count() != 1 || !got.IsSet(cpu) {
 		t.Errorf("CPUs %v, %v", got, err)
 	}
-	if err := g.Pin(1 << 30); !errors.Is(err, unix.ESRCH) {
+	if err := g.Pin(1<<30, g.Join()); !errors.Is(err, unix.ESRCH) {
 		t.Errorf("a thread that does not exist: %v", err)
 	}
 }
