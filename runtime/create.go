@@ -40,7 +40,12 @@ func (m *Manager) newTask(ctx context.Context, k key, opts runtime.CreateOpts) (
 	if err := isolation(js, spec); err != nil {
 		return nil, err
 	}
-	if js.Mounts, err = guestMounts(spec.Mounts); err != nil {
+	volumes, err := openVolumes(spec.Mounts)
+	if err != nil {
+		return nil, err
+	}
+	defer volumes.close()
+	if js.Mounts, err = volumes.covered(); err != nil {
 		return nil, err
 	}
 	js.Termination = terminationFile(spec)
@@ -57,7 +62,11 @@ func (m *Manager) newTask(ctx context.Context, k key, opts runtime.CreateOpts) (
 	if t.module, err = m.loadEntrypoint(ctx, k.id, js, spec.Process, isSealed); err != nil {
 		return nil, err
 	}
-	if err = protectModules(js, root); err == nil {
+	// Again: that may have taken minutes.
+	if js.Mounts, err = volumes.covered(); err == nil {
+		err = protectModules(js, root)
+	}
+	if err == nil {
 		err = m.newGuest(ctx, t, js, spec, opts.IO)
 	}
 	if err != nil {
@@ -103,7 +112,7 @@ func openGuest(ctx context.Context, js *jail.Spec, p *specs.Process, rio runtime
 		stdio.abandon()
 		return nil, nil, err
 	}
-	if err := group.Pin(guest.TID()); err != nil {
+	if err := group.Pin(guest.TID(), js.Cgroup); err != nil {
 		guest.Kill()
 		<-guest.Done()
 		stdio.abandon()

@@ -5,12 +5,10 @@ package runtime
 import (
 	"fmt"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/containerd/errdefs"
-	"github.com/moby/sys/mountinfo"
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
@@ -28,7 +26,7 @@ const maxMounts = 1000
 // linuxPlaces are where every Linux container has a tmpfs or shared memory.
 var linuxPlaces = []string{"/dev", "/dev/shm", "/run"}
 
-// guestMounts picks the mounts that matter to a guest.
+// guestMounts picks the mounts that matter to a guest. It looks at no file.
 //
 // Errors: InvalidArgument: a malformed mount; NotImplemented: a kind of mount
 // that a guest cannot have. Both name the mount.
@@ -50,46 +48,8 @@ func guestMounts(mounts []specs.Mount) ([]jail.Mount, error) {
 			return nil, fmt.Errorf("mount on %q: %w", m.Destination, err)
 		}
 		out = append(out, jm)
-		covers, err := coverProc(jm)
-		if err != nil {
-			return nil, fmt.Errorf("mount on %q: %w", m.Destination, err)
-		}
-		out = append(out, covers...)
 	}
 	return out, nil
-}
-
-// coverProc keeps procfs from a guest. In it, /proc/self is the daemon, whose
-// memory and files the kernel shows to any of its threads.
-//
-// Errors: PermissionDenied: the source is procfs itself.
-func coverProc(m jail.Mount) (covers []jail.Mount, err error) {
-	if m.Source == "" {
-		return nil, nil
-	}
-	var st unix.Statfs_t
-	if err := unix.Statfs(m.Source, &st); err == nil && st.Type == unix.PROC_SUPER_MAGIC {
-		return nil, fmt.Errorf("source %q is procfs, which would show the daemon to the guest: %w", m.Source, errdefs.ErrPermissionDenied)
-	}
-	if !m.Recursive {
-		return nil, nil
-	}
-	source, err := filepath.EvalSymlinks(m.Source)
-	if err != nil {
-		return nil, nil // package jail says what is wrong with it
-	}
-	all, err := mountinfo.GetMounts(mountinfo.FSTypeFilter("proc"))
-	if err != nil {
-		return nil, fmt.Errorf("reading the host's mounts: %w", err)
-	}
-	for _, proc := range all {
-		rel, err := filepath.Rel(source, proc.Mountpoint)
-		if err != nil || !filepath.IsLocal(rel) {
-			continue // not below
-		}
-		covers = append(covers, jail.Mount{Target: path.Join(m.Target, rel), Attr: unix.MOUNT_ATTR_RDONLY, Options: "size=4k"})
-	}
-	return covers, nil
 }
 
 func guestMount(m specs.Mount) (jail.Mount, error) {
@@ -142,10 +102,14 @@ func mountOption(m *jail.Mount, option string) (handled bool, err error) {
 	case "noexec":
 		m.Attr |= unix.MOUNT_ATTR_NOEXEC
 	case "noatime":
-		m.Attr |= unix.MOUNT_ATTR_NOATIME
+		accessTimes(m, unix.MOUNT_ATTR_NOATIME)
+	case "relatime":
+		accessTimes(m, unix.MOUNT_ATTR_RELATIME)
+	case "strictatime":
+		accessTimes(m, unix.MOUNT_ATTR_STRICTATIME)
 	case "nodiratime":
 		m.Attr |= unix.MOUNT_ATTR_NODIRATIME
-	case "bind", "rw", "nosuid", "nodev", "suid", "dev", "exec", "relatime", "strictatime",
+	case "bind", "rw", "nosuid", "nodev", "suid", "dev", "exec",
 		"private", "rprivate", "defaults", "tmpcopyup":
 	case "slave", "rslave":
 		return false, noPropagation(option, "HostToContainer")
@@ -157,6 +121,12 @@ func mountOption(m *jail.Mount, option string) (handled bool, err error) {
 		return false, nil
 	}
 	return true, nil
+}
+
+// accessTimes: the last option holds, and not what the source of a bind mount has.
+func accessTimes(m *jail.Mount, attr uint64) {
+	m.Attr = m.Attr&^unix.MOUNT_ATTR__ATIME | attr
+	m.AttrClear |= unix.MOUNT_ATTR__ATIME
 }
 
 // noPropagation: what is mounted below the source later would have neither NODEV nor

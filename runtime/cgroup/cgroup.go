@@ -139,10 +139,17 @@ func (g *Group) Join() string {
 }
 
 // Pin names a guest's thread, and restricts it to the CPUs that were asked
-// for. It is to be called before the guest runs.
-func (g *Group) Pin(tid int) error {
+// for. joined is what Join returned for it: if an update has given the container
+// its group since, the thread is moved there. It is to be called before the guest
+// runs.
+func (g *Group) Pin(tid int, joined string) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.dir != nil && joined == "" {
+		if err := g.move(tid, g.dir); err != nil {
+			return err
+		}
+	}
 	if err := g.pin(tid); err != nil {
 		return err
 	}
@@ -208,28 +215,31 @@ func (g *Group) Update(resources *specs.LinuxResources) error {
 
 func (g *Group) apply(s settings) error {
 	switch {
-	case g.lifted > 0: // Restore does it
+	case g.dir == nil && s == defaults:
 		return nil
-	case g.dir != nil:
-		return g.dir.set(s)
-	}
-	if s == defaults {
-		return nil
-	}
-	if g.root.err != nil {
+	case g.dir == nil && g.root.err != nil:
 		return g.root.err
+	}
+	if g.lifted > 0 { // Restore does it
+		s = unlimited
+	}
+	if g.dir != nil {
+		return g.dir.set(s)
 	}
 	d, err := g.root.pool.take(s)
 	if err != nil {
 		return err
 	}
-	// The slow way, see above: the threads have other things to do.
-	err = g.each(func(tid int) error { return write(g.root.place.join(d.path), fmt.Sprint(tid)) })
-	if err != nil {
+	if err := g.each(func(tid int) error { return g.move(tid, d) }); err != nil {
 		return errors.Join(err, g.root.pool.give(d, s))
 	}
 	g.dir = d
 	return nil
+}
+
+// move is the slow way, see above: the thread has other things to do.
+func (g *Group) move(tid int, d *dir) error {
+	return write(g.root.place.join(d.path), fmt.Sprint(tid))
 }
 
 // Hurry is for a guest that is to end: its thread has something to do for that,

@@ -92,11 +92,12 @@ func newThread(file string) (*thread, error) {
 
 func join(t testing.TB, g *Group) *thread {
 	t.Helper()
-	th, err := newThread(g.Join())
+	file := g.Join()
+	th, err := newThread(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := g.Pin(th.tid); err != nil {
+	if err := g.Pin(th.tid, file); err != nil {
 		t.Fatal(err)
 	}
 	return th

@@ -108,3 +108,39 @@ func TestProcIsNotMounted(t *testing.T) {
 		}
 	}
 }
+
+// A source that is open is what it was, whatever is done to its path; errors have that path.
+func TestSourceThatIsHeldOpen(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "volume")
+	if err := os.Mkdir(path, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	held := func() Mount {
+		t.Helper()
+		m := Mount{Source: path, Target: "/volume", Recursive: true}
+		f, err := m.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		return m
+	}
+	s := spec(t, "spin")
+	s.Mounts = []Mount{held()}
+	if err := os.Rename(path, path+".old"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/", path); err != nil {
+		t.Fatal(err)
+	}
+	g := create(t, s)
+	if mounts := readProc(t, g, "mountinfo"); strings.Count(mounts, "\n") != 2 || !strings.Contains(mounts, "/volume.old /volume ") {
+		t.Errorf("the guest sees mounts:\n%s", mounts)
+	}
+	path = "/proc/self"
+	s.Mounts = []Mount{held()}
+	if _, err := New(t.Context(), s); err == nil || !strings.Contains(err.Error(), `mount procfs "/proc/self"`) {
+		t.Errorf("got %v", err)
+	}
+}

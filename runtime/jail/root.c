@@ -54,19 +54,26 @@ const char *jail_root_init(void)
 	return err;
 }
 
-// jail_set_mount_attr sets attributes, and ends propagation. A clone propagates as its
+// change_mount_attr changes attributes, and ends propagation. A clone propagates as its
 // original does, and systemd shares all mounts of a host: what is mounted there later
 // would reach the guest, with none of these attributes, and what is mounted in the
 // guest's root would be mounted on the host too, and stay.
-int jail_set_mount_attr(struct jail *j, int fd, uint64_t attr, int flags, const char *path)
+static int change_mount_attr(
+	struct jail *j, int fd, uint64_t set, uint64_t clear, int flags, const char *path)
 {
 	struct mount_attr attrs;
 	memset(&attrs, 0, sizeof(attrs));
-	attrs.attr_set = attr;
+	attrs.attr_set = set;
+	attrs.attr_clr = clear;
 	attrs.propagation = MS_PRIVATE;
 	if (syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | flags, &attrs, sizeof(attrs)) != 0)
 		return jail_fail(j, "mount_setattr", path);
 	return 0;
+}
+
+int jail_set_mount_attr(struct jail *j, int fd, uint64_t attr, int flags, const char *path)
+{
+	return change_mount_attr(j, fd, attr, 0, flags, path);
 }
 
 // is_sealed: the root is read-only from the beginning. With mounts, mount points may
@@ -129,8 +136,8 @@ static int make_tmpfs(struct jail *j, const struct jail_mount *m)
 	return fd;
 }
 
-// refuse_proc looks at what was cloned: its path may have led elsewhere when the caller
-// looked. In procfs, /proc/self is the daemon.
+// refuse_proc looks at what was cloned: what the caller looked at was the same only if it
+// held it open (Mount.Open). In procfs, /proc/self is the daemon.
 static int refuse_proc(struct jail *j, int fd, const char *source)
 {
 	struct statfs st;
@@ -149,14 +156,15 @@ static int clone_mount(struct jail *j, const struct jail_mount *m)
 	unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (m->recursive ? AT_RECURSIVE : 0);
 	int fd = (int)syscall(SYS_open_tree, AT_FDCWD, m->source, flags);
 	if (fd < 0)
-		return jail_fail(j, "open_tree", m->source);
-	if (refuse_proc(j, fd, m->source) != 0)
+		return jail_fail(j, "open_tree", m->name);
+	if (refuse_proc(j, fd, m->name) != 0)
 		return -1;
 	if (jail_set_mount_attr(j, fd, MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID,
-		    m->recursive ? AT_RECURSIVE : 0, m->source) != 0)
+		    m->recursive ? AT_RECURSIVE : 0, m->name) != 0)
 		return -1;
-	if (m->attr_set != 0 && jail_set_mount_attr(j, fd, m->attr_set,
-					m->attr_recursive ? AT_RECURSIVE : 0, m->source) != 0)
+	if ((m->attr_set | m->attr_clear) != 0 &&
+		change_mount_attr(j, fd, m->attr_set, m->attr_clear,
+			m->attr_recursive ? AT_RECURSIVE : 0, m->name) != 0)
 		return -1;
 	return fd;
 }

@@ -7,6 +7,7 @@ package jail
 import "C"
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -28,8 +29,10 @@ type File struct {
 // Mount is a bind mount into the guest's root, or an empty tmpfs.
 type Mount struct {
 	Source        string // host path; empty: a tmpfs
+	Name          string // of Source, for errors; empty: the path
 	Target        string // absolute path in the guest; made when it is missing
 	Attr          uint64 // MOUNT_ATTR_* (mount_setattr(2)); NODEV and NOSUID always hold
+	AttrClear     uint64 // which of them are not as with Source: MOUNT_ATTR__ATIME, for an Attr of these
 	Recursive     bool   // with the mounts below Source
 	AttrRecursive bool   // Attr holds for those as well
 	Options       string // of a tmpfs: "size=1m,mode=1777"
@@ -254,8 +257,10 @@ func (o *order) mounts(mounts []Mount) *C.struct_jail_mount {
 	for i, m := range mounts {
 		out[i] = C.struct_jail_mount{
 			source:         o.optional(m.Source),
+			name:           o.optional(cmp.Or(m.Name, m.Source)),
 			target:         o.str(m.Target),
 			attr_set:       C.uint64_t(m.Attr),
+			attr_clear:     C.uint64_t(m.AttrClear),
 			recursive:      flag(m.Recursive),
 			attr_recursive: flag(m.AttrRecursive),
 			options:        o.optional(m.Options),
