@@ -8,7 +8,7 @@
 //	<root>/metadata.db        names, parents, labels and usage (storage.MetaStore)
 //	<root>/snapshots/<id>/    the tree of an active or committed snapshot
 //	<root>/snapshots/new-<n>/ a tree in the making, owned by one running call
-//	<root>/snapshots/rm-<x>/  a tree which is being removed
+//	<root>/snapshots/rm-<x>/  a dead tree, which the next Cleanup deletes
 //
 // A view has no directory of its own (unless it has no parent): its mount is
 // the parent's directory, read-only. So is an image that CRI mounts as a volume.
