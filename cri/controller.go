@@ -77,10 +77,13 @@ func New(config Config) *Controller {
 	return &Controller{config: config, layers: newLayers(), sandboxes: make(map[string]*pod)}
 }
 
-// NewWithout returns a controller that refuses every sandbox for a reason. One
-// controller that is missing would end upstream's whole CRI service.
-func NewWithout(reason error) *Controller {
-	return &Controller{reason: reason}
+// NewWithout returns a controller that refuses every new sandbox for a reason, and
+// knows those of earlier daemons; Config.Metrics may be missing. One controller that is
+// missing would end upstream's whole CRI service.
+func NewWithout(reason error, config Config) *Controller {
+	c := New(config)
+	c.reason = reason
+	return c
 }
 
 // Create notes what the sandbox is to be.

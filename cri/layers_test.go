@@ -111,7 +111,7 @@ func TestKnownLayersAreLeft(t *testing.T) {
 	known := layerStats("a")
 	known.WritableLayer.Timestamp, known.WritableLayer.UsedBytes.Value = 1, 5
 	f.controller(t).fillLayers(t.Context(), known, nil, &criapi.ContainerStats{})
-	NewWithout(errors.New("broken")).fillLayers(t.Context(), layerStats("a"))
+	New(Config{}).fillLayers(t.Context(), layerStats("a"))
 	if f.walks != 0 || known.GetWritableLayer().GetUsedBytes().GetValue() != 5 {
 		t.Errorf("%d walks, %v", f.walks, known)
 	}
