@@ -40,7 +40,7 @@ func (m *Manager) newTask(ctx context.Context, k key, opts runtime.CreateOpts) (
 	if err := isolation(js, spec); err != nil {
 		return nil, err
 	}
-	if js.Mounts, err = guestMounts(spec.Mounts); err != nil {
+	if js.Mounts, err = guestMounts(spec.Mounts, js.MemoryLimit); err != nil {
 		return nil, err
 	}
 	js.Termination = terminationFile(spec)
