@@ -19,11 +19,12 @@ type RuntimeService struct {
 
 	images criapi.ImageServiceServer
 	pods   *Controller
+	layers layers
 }
 
 // NewRuntimeService sets one before upstream's services.
 func NewRuntimeService(upstream criapi.RuntimeServiceServer, images criapi.ImageServiceServer, pods *Controller) *RuntimeService {
-	return &RuntimeService{upstream, images, pods}
+	return &RuntimeService{RuntimeServiceServer: upstream, images: images, pods: pods, layers: newLayers()}
 }
 
 // onlyModule stands for the only module in a container's root (package runtime).
