@@ -34,7 +34,7 @@ const capaOnlyRemapIDs = "only-remap-ids"
 func init() {
 	registry.Register(&plugin.Registration{
 		Type:   plugins.SnapshotPlugin,
-		ID:     "wasm",
+		ID:     Wasm,
 		Config: &SnapshotterConfig{},
 		InitFn: initSnapshotter,
 	})

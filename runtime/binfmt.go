@@ -9,13 +9,15 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/containerd-wasm/containerd-wasm/snapshotter"
 )
 
 // binfmtDir is where binfmt_misc is on nodes that have it mounted.
 const binfmtDir = "/proc/sys/fs/binfmt_misc"
 
 // moduleHeader begins every core module.
-const moduleHeader = "\x00asm\x01\x00\x00\x00"
+const moduleHeader = snapshotter.ModuleMagic + "\x01\x00\x00\x00"
 
 // hasInterpreter says whether the kernel has an interpreter for modules with that name:
 // an entry of binfmt_misc, in dir, which makes them programs like any other.

@@ -59,5 +59,5 @@ func sealed(f *os.File, js *jail.Spec, root *rootfs) bool {
 		return false
 	}
 	st, ok := info.Sys().(*syscall.Stat_t)
-	return ok && st.Nlink > 1 && info.Mode().Perm() == 0o444
+	return ok && st.Nlink > 1 && snapshotter.MayBeSealed(info)
 }
