@@ -7,14 +7,19 @@
 // The pod's network namespace and its CNI set-up stay with upstream's CRI
 // plugin. What remains is what the pause container did besides pausing: it
 // holds the pod's namespaces, for which a parked thread is enough, and it has
-// the pod's sysctls, hostname and /etc files made. RuntimeService is what CRI's calls
-// do otherwise for such pods.
+// the pod's sysctls, hostname and /etc files made.
 //
 //	Create -> Start -> READY -> Stop -> NOT READY -> Shutdown
 //
 // A restart of the daemon ends the parked threads. The controller then holds
 // no sandbox, and reports those that have a record not ready; Shutdown removes
 // what is left of them.
+//
+// Beside the Controller there are:
+//
+//	RuntimeService  what CRI's calls do otherwise for such pods, and what upstream's answers lack
+//	UnpackWASI      has CRI unpack images for WASI
+//	Leftovers       what upstream leaves of pods of any kind, if the daemon dies while it makes them
 package cri
 
 import (
@@ -55,7 +60,7 @@ type Config struct {
 	// Records are those of all sandboxes, also of earlier daemons'.
 	Records sandbox.Store
 	// Containers are the records of all containers, and Snapshotters by name what
-	// their writable layers are in.
+	// their writable layers are in; RuntimeService looks at both.
 	Containers   containers.Store
 	Snapshotters map[string]snapshots.Snapshotter
 }
@@ -64,7 +69,6 @@ type Config struct {
 type Controller struct {
 	config Config
 	reason error // why there can be no sandboxes, or nil
-	layers layers
 
 	mu        sync.Mutex
 	sandboxes map[string]*pod
@@ -74,13 +78,16 @@ var _ sandbox.Controller = (*Controller)(nil)
 
 // New returns a controller without sandboxes.
 func New(config Config) *Controller {
-	return &Controller{config: config, layers: newLayers(), sandboxes: make(map[string]*pod)}
+	return &Controller{config: config, sandboxes: make(map[string]*pod)}
 }
 
-// NewWithout returns a controller that refuses every sandbox for a reason. One
-// controller that is missing would end upstream's whole CRI service.
-func NewWithout(reason error) *Controller {
-	return &Controller{reason: reason}
+// NewWithout returns a controller that refuses every new sandbox for a reason, and
+// knows those of earlier daemons; Config.Metrics may be missing. One controller that is
+// missing would end upstream's whole CRI service.
+func NewWithout(reason error, config Config) *Controller {
+	c := New(config)
+	c.reason = reason
+	return c
 }
 
 // Create notes what the sandbox is to be.

@@ -3,9 +3,13 @@
 package cri
 
 import (
+	"errors"
+	"os"
 	"testing"
 
+	"github.com/containerd/containerd/v2/core/metadata"
 	"github.com/containerd/containerd/v2/core/sandbox"
+	"github.com/containerd/errdefs"
 	criapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
@@ -32,5 +36,41 @@ func TestHostPID(t *testing.T) {
 		if c.HostPID(id) {
 			t.Errorf("sandbox %q has the host's", id)
 		}
+	}
+}
+
+// Where there can be no new sandboxes, those of earlier daemons are known and removed.
+func TestNewWithout(t *testing.T) {
+	db, ctx := newDB(t)
+	root := t.TempDir()
+	c := NewWithout(errors.New("broken"), Config{Root: root, Records: metadata.NewSandboxStore(db)})
+	if err := c.Create(ctx, sandbox.Sandbox{ID: "new"}); !errdefs.IsUnavailable(err) {
+		t.Errorf("a new one: %v", err)
+	}
+	record := addRecord(ctx, t, db, "old", nil)
+	if s, err := c.Status(ctx, "old", false); err != nil || !s.CreatedAt.Equal(record.CreatedAt) {
+		t.Errorf("status %+v, %v", s, err)
+	}
+	if _, err := c.Metrics(ctx, "old"); !errdefs.IsNotFound(err) {
+		t.Errorf("metrics: %v", err)
+	}
+	if err := makeFiles(root, "old", &criapi.PodSandboxConfig{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Shutdown(ctx, "old"); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filesDir(root, "old")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the files are there: %v", err)
+	}
+	t.Chdir(t.TempDir()) // which is not where a pod's files are
+	if err := makeFiles("", "old", &criapi.PodSandboxConfig{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := New(Config{}).Shutdown(ctx, "old"); !errdefs.IsFailedPrecondition(err) {
+		t.Errorf("without a root: %v", err)
+	}
+	if _, err := os.Stat(filesDir("", "old")); err != nil {
+		t.Error(err)
 	}
 }

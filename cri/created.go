@@ -22,13 +22,13 @@ func (s *RuntimeService) ListPodSandbox(ctx context.Context, r *criapi.ListPodSa
 	if err != nil {
 		return answer, err
 	}
-	return answer, s.pods.date(ctx, answer.GetItems())
+	return answer, s.date(ctx, answer.GetItems())
 }
 
 // StreamPodSandboxes is ListPodSandbox in parts.
 func (s *RuntimeService) StreamPodSandboxes(r *criapi.StreamPodSandboxesRequest, stream grpc.ServerStreamingServer[criapi.StreamPodSandboxesResponse]) error {
 	return s.RuntimeServiceServer.StreamPodSandboxes(r, &changedStream[criapi.StreamPodSandboxesResponse]{stream, func(r *criapi.StreamPodSandboxesResponse) error {
-		return s.pods.date(stream.Context(), r.GetPodSandboxes())
+		return s.date(stream.Context(), r.GetPodSandboxes())
 	}})
 }
 
@@ -46,15 +46,15 @@ func (s *changedStream[T]) Send(r *T) error {
 }
 
 // date fills in the times that are missing. A pod without a record is being removed.
-func (c *Controller) date(ctx context.Context, pods []*criapi.PodSandbox) error {
+func (s *RuntimeService) date(ctx context.Context, pods []*criapi.PodSandbox) error {
 	var created map[string]int64
 	for _, p := range pods {
-		if p.GetCreatedAt() != undated || c.config.Records == nil {
+		if p.GetCreatedAt() != undated || s.pods.config.Records == nil {
 			continue
 		}
 		if created == nil {
 			var err error
-			if created, err = c.created(ctx); err != nil {
+			if created, err = s.created(ctx); err != nil {
 				return err
 			}
 		}
@@ -64,8 +64,8 @@ func (c *Controller) date(ctx context.Context, pods []*criapi.PodSandbox) error 
 }
 
 // created is when sandboxes were created, by their ids, in ns since the epoch.
-func (c *Controller) created(ctx context.Context) (map[string]int64, error) {
-	records, err := c.config.Records.List(ctx)
+func (s *RuntimeService) created(ctx context.Context) (map[string]int64, error) {
+	records, err := s.pods.config.Records.List(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("when sandboxes were created: %w", err)
 	}

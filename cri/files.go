@@ -87,7 +87,12 @@ func resolvConf(dns *criapi.DNSConfig) (string, error) {
 	return b.String(), nil
 }
 
+// removeFiles removes what makeFiles made. Errors: FailedPrecondition: it is not known
+// where that is.
 func removeFiles(root, id string) error {
+	if root == "" {
+		return fmt.Errorf("the pod's directory: no root is configured: %w", errdefs.ErrFailedPrecondition)
+	}
 	if err := os.RemoveAll(filesDir(root, id)); err != nil {
 		return fmt.Errorf("the pod's directory: %w", err)
 	}

@@ -23,21 +23,21 @@ import (
 // ContainerStats has what the container has written.
 func (s *RuntimeService) ContainerStats(ctx context.Context, r *criapi.ContainerStatsRequest) (*criapi.ContainerStatsResponse, error) {
 	answer, err := s.RuntimeServiceServer.ContainerStats(ctx, r)
-	s.pods.fillLayers(ctx, answer.GetStats())
+	s.fillLayers(ctx, answer.GetStats())
 	return answer, err
 }
 
 // ListContainerStats has what the containers have written.
 func (s *RuntimeService) ListContainerStats(ctx context.Context, r *criapi.ListContainerStatsRequest) (*criapi.ListContainerStatsResponse, error) {
 	answer, err := s.RuntimeServiceServer.ListContainerStats(ctx, r)
-	s.pods.fillLayers(ctx, answer.GetStats()...)
+	s.fillLayers(ctx, answer.GetStats()...)
 	return answer, err
 }
 
 // StreamContainerStats is ListContainerStats in parts.
 func (s *RuntimeService) StreamContainerStats(r *criapi.StreamContainerStatsRequest, stream grpc.ServerStreamingServer[criapi.StreamContainerStatsResponse]) error {
 	return s.RuntimeServiceServer.StreamContainerStats(r, &changedStream[criapi.StreamContainerStatsResponse]{stream, func(r *criapi.StreamContainerStatsResponse) error {
-		s.pods.fillLayers(stream.Context(), r.GetContainerStats()...)
+		s.fillLayers(stream.Context(), r.GetContainerStats()...)
 		return nil
 	}})
 }
@@ -45,41 +45,41 @@ func (s *RuntimeService) StreamContainerStats(r *criapi.StreamContainerStatsRequ
 // PodSandboxStats has what the pod's containers have written.
 func (s *RuntimeService) PodSandboxStats(ctx context.Context, r *criapi.PodSandboxStatsRequest) (*criapi.PodSandboxStatsResponse, error) {
 	answer, err := s.RuntimeServiceServer.PodSandboxStats(ctx, r)
-	s.pods.fillPods(ctx, answer.GetStats())
+	s.fillPods(ctx, answer.GetStats())
 	return answer, err
 }
 
 // ListPodSandboxStats has what the containers of each pod have written.
 func (s *RuntimeService) ListPodSandboxStats(ctx context.Context, r *criapi.ListPodSandboxStatsRequest) (*criapi.ListPodSandboxStatsResponse, error) {
 	answer, err := s.RuntimeServiceServer.ListPodSandboxStats(ctx, r)
-	s.pods.fillPods(ctx, answer.GetStats()...)
+	s.fillPods(ctx, answer.GetStats()...)
 	return answer, err
 }
 
 // StreamPodSandboxStats is ListPodSandboxStats in parts.
 func (s *RuntimeService) StreamPodSandboxStats(r *criapi.StreamPodSandboxStatsRequest, stream grpc.ServerStreamingServer[criapi.StreamPodSandboxStatsResponse]) error {
 	return s.RuntimeServiceServer.StreamPodSandboxStats(r, &changedStream[criapi.StreamPodSandboxStatsResponse]{stream, func(r *criapi.StreamPodSandboxStatsResponse) error {
-		s.pods.fillPods(stream.Context(), r.GetPodSandboxStats()...)
+		s.fillPods(stream.Context(), r.GetPodSandboxStats()...)
 		return nil
 	}})
 }
 
-func (c *Controller) fillPods(ctx context.Context, pods ...*criapi.PodSandboxStats) {
+func (s *RuntimeService) fillPods(ctx context.Context, pods ...*criapi.PodSandboxStats) {
 	for _, p := range pods {
-		c.fillLayers(ctx, p.GetLinux().GetContainers()...)
+		s.fillLayers(ctx, p.GetLinux().GetContainers()...)
 	}
 }
 
 // fillLayers fills in what containers have written where upstream does not know. What
 // is not known here yet stays 0, as with upstream.
-func (c *Controller) fillLayers(ctx context.Context, all ...*criapi.ContainerStats) {
-	for _, s := range all {
-		l := s.GetWritableLayer()
-		if l == nil || l.GetTimestamp() != 0 || c.config.Containers == nil {
+func (s *RuntimeService) fillLayers(ctx context.Context, all ...*criapi.ContainerStats) {
+	for _, stats := range all {
+		l := stats.GetWritableLayer()
+		if l == nil || l.GetTimestamp() != 0 || s.pods.config.Containers == nil {
 			continue
 		}
-		id := s.GetAttributes().GetId()
-		usage, at := c.layers.get(id, func() (snapshots.Usage, error) { return c.layer(context.WithoutCancel(ctx), id) })
+		id := stats.GetAttributes().GetId()
+		usage, at := s.layers.get(id, func() (snapshots.Usage, error) { return s.layer(context.WithoutCancel(ctx), id) })
 		if at.IsZero() {
 			continue
 		}
@@ -90,12 +90,12 @@ func (c *Controller) fillLayers(ctx context.Context, all ...*criapi.ContainerSta
 }
 
 // layer is the usage of a container's active snapshot. Errors: NotFound.
-func (c *Controller) layer(ctx context.Context, id string) (snapshots.Usage, error) {
-	record, err := c.config.Containers.Get(ctx, id)
+func (s *RuntimeService) layer(ctx context.Context, id string) (snapshots.Usage, error) {
+	record, err := s.pods.config.Containers.Get(ctx, id)
 	if err != nil {
 		return snapshots.Usage{}, err
 	}
-	snapshotter := c.config.Snapshotters[record.Snapshotter]
+	snapshotter := s.pods.config.Snapshotters[record.Snapshotter]
 	if snapshotter == nil {
 		return snapshots.Usage{}, fmt.Errorf("container %q: snapshotter %q: %w", id, record.Snapshotter, errdefs.ErrNotFound)
 	}

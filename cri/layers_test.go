@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/containerd/containerd/v2/core/containers"
-	"github.com/containerd/containerd/v2/core/metadata"
 	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/containerd/errdefs"
 	criapi "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -48,24 +47,22 @@ func (f *fakeLayers) Usage(context.Context, string) (snapshots.Usage, error) {
 	return f.usage, f.err
 }
 
-func (f *fakeLayers) controller(t *testing.T) *Controller {
-	db, _ := newDB(t)
-	return New(Config{
-		Records: metadata.NewSandboxStore(db), Containers: fakeContainers{},
-		Snapshotters: map[string]snapshots.Snapshotter{"a": f},
-	})
+func (f *fakeLayers) service() *RuntimeService {
+	return NewRuntimeService(nil, nil, New(Config{
+		Containers: fakeContainers{}, Snapshotters: map[string]snapshots.Snapshotter{"a": f},
+	}))
 }
 
 func TestUsageOfLayers(t *testing.T) {
 	f := &fakeLayers{usage: snapshots.Usage{Size: 10, Inodes: 2}}
-	c := f.controller(t)
+	s := f.service()
 	synctest.Test(t, func(t *testing.T) {
 		// ask returns what is said now, and lets the background finish.
 		ask := func(id string) (bytes, inodes uint64, known bool) {
-			s := layerStats(id)
-			c.fillLayers(t.Context(), s)
+			stats := layerStats(id)
+			s.fillLayers(t.Context(), stats)
 			synctest.Wait()
-			l := s.GetWritableLayer()
+			l := stats.GetWritableLayer()
 			return l.GetUsedBytes().GetValue(), l.GetInodesUsed().GetValue(), l.GetTimestamp() != 0
 		}
 		if _, _, known := ask("a"); known {
@@ -98,8 +95,8 @@ func TestUsageOfLayers(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		ask("gone")
-		if len(c.layers.all) != 0 {
-			t.Errorf("what nobody asks for is kept: %v", c.layers.all)
+		if len(s.layers.all) != 0 {
+			t.Errorf("what nobody asks for is kept: %v", s.layers.all)
 		}
 	})
 }
@@ -110,8 +107,8 @@ func TestKnownLayersAreLeft(t *testing.T) {
 	f := &fakeLayers{}
 	known := layerStats("a")
 	known.WritableLayer.Timestamp, known.WritableLayer.UsedBytes.Value = 1, 5
-	f.controller(t).fillLayers(t.Context(), known, nil, &criapi.ContainerStats{})
-	NewWithout(errors.New("broken")).fillLayers(t.Context(), layerStats("a"))
+	f.service().fillLayers(t.Context(), known, nil, &criapi.ContainerStats{})
+	NewRuntimeService(nil, nil, New(Config{})).fillLayers(t.Context(), layerStats("a"))
 	if f.walks != 0 || known.GetWritableLayer().GetUsedBytes().GetValue() != 5 {
 		t.Errorf("%d walks, %v", f.walks, known)
 	}

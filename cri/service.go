@@ -19,11 +19,12 @@ type RuntimeService struct {
 
 	images criapi.ImageServiceServer
 	pods   *Controller
+	layers layers
 }
 
 // NewRuntimeService sets one before upstream's services.
 func NewRuntimeService(upstream criapi.RuntimeServiceServer, images criapi.ImageServiceServer, pods *Controller) *RuntimeService {
-	return &RuntimeService{upstream, images, pods}
+	return &RuntimeService{RuntimeServiceServer: upstream, images: images, pods: pods, layers: newLayers()}
 }
 
 // onlyModule stands for the only module in a container's root (package runtime).
@@ -59,17 +60,19 @@ func (s *RuntimeService) isOurs(ctx context.Context, id string) bool {
 // hasNoCommand says whether an image is known to have none.
 func (s *RuntimeService) hasNoCommand(ctx context.Context, image *criapi.ImageSpec) bool {
 	r, err := s.images.ImageStatus(ctx, &criapi.ImageStatusRequest{Image: image, Verbose: true})
-	if err != nil || r.GetImage() == nil {
-		return false
-	}
+	return err == nil && r.GetImage() != nil && lacksCommand(r.GetInfo()["info"])
+}
+
+// lacksCommand reads what upstream says of an image.
+func lacksCommand(info string) bool {
 	// What upstream's crictl shows, under the same names.
-	var info struct {
+	var known struct {
 		ImageSpec *imagespec.Image `json:"imageSpec"`
 	}
-	if err := json.Unmarshal([]byte(r.GetInfo()["info"]), &info); err != nil || info.ImageSpec == nil {
+	if err := json.Unmarshal([]byte(info), &known); err != nil || known.ImageSpec == nil {
 		return false
 	}
-	c := info.ImageSpec.Config
+	c := known.ImageSpec.Config
 	// Upstream takes an entrypoint that is an empty string for none.
 	return len(c.Cmd) == 0 && (len(c.Entrypoint) == 0 || len(c.Entrypoint) == 1 && c.Entrypoint[0] == "")
 }

@@ -4,6 +4,7 @@ package plugins
 
 import (
 	"math"
+	"path/filepath"
 	"testing"
 
 	srvconfig "github.com/containerd/containerd/v2/cmd/containerd/server/config"
@@ -29,12 +30,13 @@ func defaults[T any](tb testing.TB, uri string) *T {
 }
 
 const (
-	engineURI  = "io.containerd.wasm.v1.engine"
-	runtimeURI = "io.containerd.wasm.v1.runtime"
+	engineURI      = "io.containerd.wasm.v1.engine"
+	runtimeURI     = "io.containerd.wasm.v1.runtime"
+	snapshotterURI = "io.containerd.snapshotter.v1.wasm"
 )
 
 // FuzzConfig: a configuration file is refused, with an error of a class that names
-// what is wrong, or every number in it is one that was asked for.
+// what is wrong, or every number and path in it is one that was asked for.
 func FuzzConfig(f *testing.F) {
 	for _, text := range []string{
 		"",
@@ -43,6 +45,8 @@ func FuzzConfig(f *testing.F) {
 		"[plugins.'" + engineURI + "']\ncompile_timeout = '99999999h'\ncompile_memory = '1e300'\nmax_module_size = '8EiB'\n",
 		"[plugins.'" + runtimeURI + "']\nstack_size = '9223372036854775807'\nmax_memory = '9999999PiB'\nmax_guests = 5\n",
 		"[plugins.'" + runtimeURI + "']\nstack_size = 8\n",
+		"[plugins.'" + snapshotterURI + "']\nroot_path = '/var/lib/../x'\n",
+		"[plugins.'" + snapshotterURI + "']\nroot_path = '../x'\n",
 	} {
 		f.Add(text)
 	}
@@ -60,6 +64,9 @@ func FuzzConfig(f *testing.F) {
 		}
 		if c, err := file.Decode(t.Context(), runtimeURI, defaults[RuntimeConfig](t, runtimeURI)); err == nil {
 			checkRuntime(t, c.(*RuntimeConfig))
+		}
+		if c, err := file.Decode(t.Context(), snapshotterURI, defaults[SnapshotterConfig](t, snapshotterURI)); err == nil {
+			checkSnapshotter(t, c.(*SnapshotterConfig))
 		}
 	})
 }
@@ -92,5 +99,16 @@ func checkRuntime(t *testing.T, c *RuntimeConfig) {
 	}
 	if err != nil && !errdefs.IsInvalidArgument(err) {
 		t.Errorf("%+v: %v", c, err)
+	}
+}
+
+func checkSnapshotter(t *testing.T, c *SnapshotterConfig) {
+	t.Helper()
+	root, err := c.parse("/default")
+	switch {
+	case err != nil && !errdefs.IsInvalidArgument(err):
+		t.Errorf("%+v: %v", c, err)
+	case err == nil && !filepath.IsAbs(root) || c.RootPath == "" && root != "/default":
+		t.Errorf("%+v became %q, %v", c, root, err)
 	}
 }

@@ -36,7 +36,7 @@ func init() {
 		Type:     WasmPlugin,
 		ID:       RuntimeID,
 		Requires: []plugin.Type{plugins.EventPlugin},
-		Config:   &RuntimeConfig{StackSize: "8MiB", LinuxRuntime: "io.containerd.runc.v2"},
+		Config:   &RuntimeConfig{StackSize: "8MiB", LinuxRuntime: plugins.RuntimeRuncV2},
 		InitFn:   initRuntime,
 	})
 }
@@ -77,7 +77,7 @@ func (c *RuntimeConfig) parse(state string) (runtime.Config, error) {
 		config.MaxMemory = uint64(maxMemory)
 	}
 	if c.LinuxRuntime == "" || c.LinuxRuntime == runtime.Name {
-		return config, fmt.Errorf("linux_runtime %q is not the name of a runtime for Linux containers, such as \"io.containerd.runc.v2\": %w", c.LinuxRuntime, errdefs.ErrInvalidArgument)
+		return config, fmt.Errorf("linux_runtime %q is not the name of a runtime for Linux containers, such as %q: %w", c.LinuxRuntime, plugins.RuntimeRuncV2, errdefs.ErrInvalidArgument)
 	}
 	return config, nil
 }

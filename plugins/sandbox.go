@@ -34,10 +34,6 @@ func init() {
 }
 
 func initSandbox(ic *plugin.InitContext) (any, error) {
-	manager, err := ic.GetByID(WasmPlugin, RuntimeID)
-	if err != nil {
-		return cri.NewWithout(err), nil
-	}
 	upstream, err := ic.GetByID(plugins.CRIServicePlugin, "runtime")
 	if err != nil {
 		return nil, err
@@ -52,16 +48,21 @@ func initSandbox(ic *plugin.InitContext) (any, error) {
 	}
 	db := m.(*metadata.DB)
 	removeLeftovers(ic.Context, db, c)
-	controller := cri.New(cri.Config{
+	config := cri.Config{
 		Root:              c.RootDir,
 		RuntimeType:       runtime.Name,
 		UnprivilegedPorts: *c.UnprivilegedPorts,
 		UnprivilegedICMP:  *c.UnprivilegedICMP,
-		Metrics:           manager.(*runtime.Manager).SandboxMetrics,
 		Records:           metadata.NewSandboxStore(db),
 		Containers:        metadata.NewContainerStore(db),
 		Snapshotters:      db.Snapshotters(),
-	})
+	}
+	manager, err := ic.GetByID(WasmPlugin, RuntimeID)
+	if err != nil {
+		return cri.NewWithout(err, config), nil
+	}
+	config.Metrics = manager.(*runtime.Manager).SandboxMetrics
+	controller := cri.New(config)
 	manager.(*runtime.Manager).AskHostPID(controller.HostPID)
 	return controller, nil
 }

@@ -34,7 +34,7 @@ const capaOnlyRemapIDs = "only-remap-ids"
 func init() {
 	registry.Register(&plugin.Registration{
 		Type:   plugins.SnapshotPlugin,
-		ID:     "wasm",
+		ID:     Wasm,
 		Config: &SnapshotterConfig{},
 		InitFn: initSnapshotter,
 	})
@@ -56,16 +56,24 @@ func newSnapshotter(ic *plugin.InitContext) (snapshots.Snapshotter, error) {
 	if !ok {
 		return nil, errors.New("invalid configuration of the wasm snapshotter")
 	}
-	root := ic.Properties[plugins.PropertyRootDir]
-	if config.RootPath != "" {
-		root = config.RootPath
-		if !filepath.IsAbs(root) {
-			return nil, fmt.Errorf("root_path %q is not an absolute path: %w", root, errdefs.ErrInvalidArgument)
-		}
+	root, err := config.parse(ic.Properties[plugins.PropertyRootDir])
+	if err != nil {
+		return nil, err
 	}
 	ic.Meta.Platforms = append(ic.Meta.Platforms, platforms.DefaultSpec())
 	ic.Meta.Platforms = append(ic.Meta.Platforms, cri.WASIPlatforms...)
 	ic.Meta.Capabilities = append(ic.Meta.Capabilities, capaOnlyRemapIDs)
 	ic.Meta.Exports[plugins.SnapshotterRootDir] = root
 	return snapshotter.New(root)
+}
+
+// parse returns InvalidArgument, naming the key.
+func (c *SnapshotterConfig) parse(root string) (string, error) {
+	switch {
+	case c.RootPath == "":
+		return root, nil
+	case !filepath.IsAbs(c.RootPath):
+		return "", fmt.Errorf("root_path %q is not an absolute path: %w", c.RootPath, errdefs.ErrInvalidArgument)
+	}
+	return c.RootPath, nil
 }

@@ -40,7 +40,7 @@ func (m *Manager) newTask(ctx context.Context, k key, opts runtime.CreateOpts) (
 	if err := isolation(js, spec); err != nil {
 		return nil, err
 	}
-	volumes, err := openVolumes(spec.Mounts)
+	volumes, err := openVolumes(spec.Mounts, js.MemoryLimit)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +92,7 @@ func (m *Manager) newGuest(ctx context.Context, t *task, js *jail.Spec, spec *sp
 		return err
 	}
 	t.process = newProcess(fmt.Sprintf("task %q", t.key.id), guest, stdio, group)
-	t.confined = jail.Spec{StackSize: js.StackSize, MaxFiles: js.MaxFiles, AppArmor: js.AppArmor, Seccomp: js.Seccomp, Caps: js.Caps}
+	t.confined = jail.Spec{StackSize: js.StackSize, MaxFiles: js.MaxFiles, AppArmor: js.AppArmor, Seccomp: js.Seccomp}
 	stdio.begin(func(signal uint32) { _ = t.Kill(context.Background(), signal, false) })
 	return nil
 }

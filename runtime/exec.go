@@ -19,7 +19,6 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/engine"
-	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
 )
 
 // exec is a further guest of a task: another instance of its module, or of
@@ -120,7 +119,7 @@ func (t *task) newExec(ctx context.Context, id string, opts runtime.ExecOpts) (*
 		return nil, err
 	}
 	js := t.confined
-	if err := execIdentity(&js, p); err != nil {
+	if err := identity(&js, p); err != nil {
 		return nil, err
 	}
 	if js.View, err = t.guest.View(); err != nil {
@@ -145,16 +144,6 @@ func (t *task) newExec(ctx context.Context, id string, opts runtime.ExecOpts) (*
 	}
 	stdio.begin(func(signal uint32) { _ = x.Kill(context.Background(), signal, false) })
 	return x, nil
-}
-
-// execIdentity fills in what belongs to an exec. js has what confines its container.
-// Without CAP_DAC_OVERRIDE that one has no protected modules (protectModules), so
-// that no exec may have it either.
-func execIdentity(js *jail.Spec, p *specs.Process) error {
-	caps := js.Caps
-	err := identity(js, p)
-	js.Caps &= caps | ^uint64(dacOverride)
-	return err
 }
 
 // isSealed knows the task's own module only: others are hashed.

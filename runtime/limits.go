@@ -3,16 +3,13 @@
 package runtime
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"os"
 	"strconv"
 	"strings"
 
 	"github.com/containerd/errdefs"
-	"golang.org/x/sys/unix"
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
 )
@@ -72,50 +69,6 @@ func limits(config Config, host, maps uint64) (jail.Limits, error) {
 
 // minMemory has room for a few guests.
 const minMemory = 16 << 20
-
-// hostMemory is the host's, or the limit of the daemon's cgroup if that is less;
-// in bytes.
-func hostMemory() (uint64, error) {
-	var info unix.Sysinfo_t
-	if err := unix.Sysinfo(&info); err != nil {
-		return 0, fmt.Errorf("reading the host's memory: %w", err)
-	}
-	host := info.Totalram * uint64(info.Unit)
-	b, err := os.ReadFile("/proc/self/cgroup")
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(b)) {
-		limit, err := cgroupMemory(strings.TrimSpace(line))
-		if err != nil {
-			return 0, err
-		}
-		host = min(host, limit)
-	}
-	return host, nil
-}
-
-// cgroupMemory is the memory limit of a line of /proc/self/cgroup (cgroups(7)):
-// ID:CONTROLLERS:PATH.
-func cgroupMemory(line string) (uint64, error) {
-	_, rest, _ := strings.Cut(line, ":")
-	controllers, path, _ := strings.Cut(rest, ":")
-	file := ""
-	switch controllers {
-	case "":
-		file = "/sys/fs/cgroup" + path + "/memory.max"
-	case "memory":
-		file = "/sys/fs/cgroup/memory" + path + "/memory.limit_in_bytes"
-	default:
-		return math.MaxUint64, nil
-	}
-	limit, err := readNumber(file)
-	// No such file: in the root group, or the controller is not there.
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, strconv.ErrSyntax) { // "max"
-		return math.MaxUint64, nil
-	}
-	return limit, err
-}
 
 func readNumber(path string) (uint64, error) {
 	b, err := os.ReadFile(path)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/containerd/containerd/api/types/runc/options"
 	"github.com/containerd/containerd/v2/core/runtime"
+	"github.com/containerd/containerd/v2/plugins"
 	"github.com/containerd/errdefs"
 	"github.com/containerd/log"
 	"github.com/containerd/typeurl/v2"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/engine"
 	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
+	"github.com/containerd-wasm/containerd-wasm/snapshotter"
 )
 
 // Pods of our handler may have Linux containers too: init containers, sidecars,
@@ -59,12 +61,12 @@ func isLinuxProgram(f io.ReaderAt) bool {
 	return head == "\x7fELF" || strings.HasPrefix(head, "#!")
 }
 
-func isModuleFile(f io.ReaderAt) bool { return headOf(f) == "\x00asm" }
+func isModuleFile(f io.ReaderAt) bool { return headOf(f) == snapshotter.ModuleMagic }
 
 // headOf is what a file begins with, four bytes at most; of one that cannot be read,
 // nothing.
 func headOf(f io.ReaderAt) string {
-	head := make([]byte, 4)
+	head := make([]byte, len(snapshotter.ModuleMagic))
 	n, err := f.ReadAt(head, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return ""
@@ -89,7 +91,7 @@ func (m *mergedRuntime) createLinux(ctx context.Context, id string, opts runtime
 }
 
 // runcRuntime is the runtime whose options are known here.
-const runcRuntime = "io.containerd.runc.v2"
+const runcRuntime = plugins.RuntimeRuncV2
 
 // AskHostPID tells the manager whom to ask whether Linux containers of a sandbox are
 // to see all processes of the node. It is called before there are requests; without

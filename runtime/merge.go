@@ -49,7 +49,7 @@ func (m *mergedRuntime) ID() string { return m.upstream.ID() }
 
 func (m *mergedRuntime) Create(ctx context.Context, id string, opts runtime.CreateOpts) (runtime.Task, error) {
 	if opts.Runtime != Name {
-		if err := checkPlace(ctx, opts); err != nil {
+		if err := checkPlace(ctx, opts, binfmtDir); err != nil {
 			return nil, fmt.Errorf("creating task %q: %w", id, err)
 		}
 		return m.upstream.Create(ctx, id, opts)

@@ -23,10 +23,10 @@ import (
 
 // checkPlace refuses a module that runc is to run: all that its container would say
 // is "exec format error". Other OCI runtimes, such as crun, may run modules
-// themselves.
+// themselves, and so may the kernel, by what is in the directory binfmt.
 //
 // Errors: InvalidArgument naming what to use instead.
-func checkPlace(ctx context.Context, opts runtime.CreateOpts) error {
+func checkPlace(ctx context.Context, opts runtime.CreateOpts, binfmt string) error {
 	if opts.Runtime != runcRuntime || opts.Spec == nil || otherBinary(opts) {
 		return nil
 	}
@@ -34,7 +34,8 @@ func checkPlace(ctx context.Context, opts runtime.CreateOpts) error {
 	if err := typeurl.UnmarshalTo(opts.Spec, &spec); err != nil {
 		return nil // upstream says what is wrong with it
 	}
-	if spec.Process == nil || len(spec.Process.Args) == 0 || !startsModule(ctx, opts.Rootfs, &spec) {
+	if spec.Process == nil || len(spec.Process.Args) == 0 || !startsModule(ctx, opts.Rootfs, &spec) ||
+		hasInterpreter(binfmt, spec.Process.Args[0]) {
 		return nil
 	}
 	return fmt.Errorf("entrypoint %q is a WebAssembly module, which runc cannot run: "+

@@ -26,11 +26,12 @@ const maxMounts = 1000
 // linuxPlaces are where every Linux container has a tmpfs or shared memory.
 var linuxPlaces = []string{"/dev", "/dev/shm", "/run"}
 
-// guestMounts picks the mounts that matter to a guest. It looks at no file.
+// guestMounts picks the mounts that matter to a guest with that memory limit, or 0. It
+// looks at no file.
 //
 // Errors: InvalidArgument: a malformed mount; NotImplemented: a kind of mount
 // that a guest cannot have. Both name the mount.
-func guestMounts(mounts []specs.Mount) ([]jail.Mount, error) {
+func guestMounts(mounts []specs.Mount, memory uint64) ([]jail.Mount, error) {
 	if len(mounts) > maxMounts {
 		return nil, fmt.Errorf("%d mounts, more than %d: %w", len(mounts), maxMounts, errdefs.ErrInvalidArgument)
 	}
@@ -46,6 +47,9 @@ func guestMounts(mounts []specs.Mount) ([]jail.Mount, error) {
 		jm, err := guestMount(m)
 		if err != nil {
 			return nil, fmt.Errorf("mount on %q: %w", m.Destination, err)
+		}
+		if jm.Source == "" && memory > 0 {
+			jm.Options = boundTmpfs(jm.Options, memory)
 		}
 		out = append(out, jm)
 	}
@@ -83,6 +87,30 @@ func guestMount(m specs.Mount) (jail.Mount, error) {
 	}
 	jm.Options = strings.Join(values, ",")
 	return jm, nil
+}
+
+// tmpfsInode is about what the kernel needs for a file in a tmpfs, however empty.
+const tmpfsInode = 1024
+
+// boundTmpfs gives a tmpfs without a size that of the container's memory limit. With
+// runc as well it has room for no more, as what is in it counts against the limit. The
+// kernel's own default is half of the host's memory.
+func boundTmpfs(options string, memory uint64) string {
+	given := strings.Split(options, ",")
+	has := func(key string) bool {
+		return slices.ContainsFunc(given, func(o string) bool { return strings.HasPrefix(o, key+"=") })
+	}
+	if has("size") || has("nr_blocks") {
+		return options
+	}
+	bounded := fmt.Sprintf("size=%d", memory)
+	if !has("nr_inodes") {
+		bounded += fmt.Sprintf(",nr_inodes=%d", max(memory/tmpfsInode, 1))
+	}
+	if options != "" {
+		bounded += "," + options
+	}
+	return bounded
 }
 
 func isBind(m specs.Mount) bool {

@@ -44,11 +44,37 @@ func TestGuestMounts(t *testing.T) {
 			[]jail.Mount{{Source: "/src", Target: "/dev/termination-log"}}},
 	} {
 		t.Run(tc.desc, func(t *testing.T) {
-			got, err := guestMounts([]specs.Mount{tc.mount})
+			got, err := guestMounts([]specs.Mount{tc.mount}, 0)
 			if err != nil || !reflect.DeepEqual(got, tc.want) {
 				t.Fatalf("got %+v, %v, want %+v", got, err, tc.want)
 			}
 		})
+	}
+}
+
+// A tmpfs has no more room than the container has memory.
+func TestTmpfsIsBounded(t *testing.T) {
+	for _, tc := range []struct {
+		memory  uint64
+		options []string
+		want    string
+	}{
+		{0, nil, ""},
+		{0, []string{"mode=1777"}, "mode=1777"},
+		{16 << 20, nil, "size=16777216,nr_inodes=16384"},
+		{16 << 20, []string{"noexec", "mode=1777"}, "size=16777216,nr_inodes=16384,mode=1777"},
+		{16 << 20, []string{"size=64m"}, "size=64m"},
+		{16 << 20, []string{"mode=1777", "nr_blocks=4"}, "mode=1777,nr_blocks=4"},
+		{16 << 20, []string{"nr_inodes=5"}, "size=16777216,nr_inodes=5"},
+		{100, nil, "size=100,nr_inodes=1"},
+	} {
+		got, err := guestMounts([]specs.Mount{{Type: "tmpfs", Destination: "/scratch", Options: tc.options}}, tc.memory)
+		if err != nil || len(got) != 1 || got[0].Options != tc.want {
+			t.Errorf("%d, %q: got %+v, %v, want %q", tc.memory, tc.options, got, err, tc.want)
+		}
+	}
+	if got, err := guestMounts([]specs.Mount{bind("/src", "/data")}, 1<<20); err != nil || got[0].Options != "" {
+		t.Errorf("a bind mount: %+v, %v", got, err)
 	}
 }
 
@@ -80,7 +106,7 @@ func TestMountsThatAGuestCannotHave(t *testing.T) {
 		{"a misspelt option", bind("/src", "/data", "readonly"), errdefs.IsInvalidArgument, `option "readonly" is not known`},
 	} {
 		t.Run(tc.desc, func(t *testing.T) {
-			_, err := guestMounts([]specs.Mount{tc.mount})
+			_, err := guestMounts([]specs.Mount{tc.mount}, 0)
 			if err == nil || !tc.is(err) || !strings.Contains(err.Error(), tc.want) {
 				t.Fatalf("got %v, want %s", err, tc.want)
 			}

@@ -17,17 +17,15 @@ import (
 // less than a copy.
 const maxProtected = 16
 
-// dacOverride is the bit of CAP_DAC_OVERRIDE.
-const dacOverride = 1 << unix.CAP_DAC_OVERRIDE
-
-// protectModules keeps a guest from writing to modules of its root that other
-// containers share (package snapshotter). Their mode does that, unless the
-// guest has CAP_DAC_OVERRIDE, as root has by default: then each becomes a
-// read-only mount of itself, which holds for everybody.
+// protectModules keeps a guest, and its execs, from changing modules of its root that
+// other containers share (package snapshotter). Their mode is not enough: root has
+// CAP_DAC_OVERRIDE by default, and the owner of a file sets its times and links it
+// without any capability. So each becomes a read-only mount of itself, which holds
+// for everybody.
 func protectModules(js *jail.Spec, root *rootfs) error {
 	// What was mounted here is of a snapshotter that copies before a write. A
 	// directory of the client's may be one of ours, mounted.
-	if root.mounted != "" || js.RootfsReadonly || js.Caps&dacOverride == 0 {
+	if root.mounted != "" || js.RootfsReadonly {
 		return nil
 	}
 	shared, err := snapshotter.SharedModules(root.path, maxProtected)
@@ -61,5 +59,5 @@ func sealed(f *os.File, js *jail.Spec, root *rootfs) bool {
 		return false
 	}
 	st, ok := info.Sys().(*syscall.Stat_t)
-	return ok && st.Nlink > 1 && info.Mode().Perm() == 0o444
+	return ok && st.Nlink > 1 && snapshotter.MayBeSealed(info)
 }

@@ -42,7 +42,7 @@ func FuzzSpec(f *testing.F) {
 		checkUserAndCapabilities(t, js, spec)
 		checkLimits(t, js, spec)
 		checkEnvironment(t, js, spec.Process)
-		if js.Mounts, err = guestMounts(spec.Mounts); err != nil {
+		if js.Mounts, err = guestMounts(spec.Mounts, js.MemoryLimit); err != nil {
 			checkClass(t, err)
 		}
 		for _, m := range js.Mounts {
@@ -151,7 +151,7 @@ func FuzzGuestMounts(f *testing.F) {
 	f.Add("bind", "/", "/host", "rbind,rro")
 	f.Fuzz(func(t *testing.T, kind, source, target, options string) {
 		list := strings.Split(options, ",")
-		mounts, err := guestMounts([]specs.Mount{{Type: kind, Source: source, Destination: target, Options: list}})
+		mounts, err := guestMounts([]specs.Mount{{Type: kind, Source: source, Destination: target, Options: list}}, 1<<20)
 		if err != nil {
 			checkClass(t, err)
 			return

@@ -24,13 +24,13 @@ type volumes struct {
 	files  []*os.File // nil for a tmpfs
 }
 
-// openVolumes opens the sources of those mounts that matter to a guest. The caller closes
-// them when the guest is there.
+// openVolumes opens the sources of those mounts that matter to a guest with that memory
+// limit, or 0. The caller closes them when the guest is there.
 //
 // Errors name the mount: those of guestMounts, and of jail.Mount.Open; PermissionDenied:
 // the source is procfs.
-func openVolumes(spec []specs.Mount) (*volumes, error) {
-	mounts, err := guestMounts(spec)
+func openVolumes(spec []specs.Mount, memory uint64) (*volumes, error) {
+	mounts, err := guestMounts(spec, memory)
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ import (
 // opened holds volumes open for the rest of the test.
 func opened(t *testing.T, mounts ...specs.Mount) *volumes {
 	t.Helper()
-	v, err := openVolumes(mounts)
+	v, err := openVolumes(mounts, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func covers(mounts []jail.Mount, target string) bool {
 // Through procfs, a guest could read the daemon's memory.
 func TestProcIsKeptFromGuests(t *testing.T) {
 	for _, source := range []string{"/proc", "/proc/self/fd", "/proc/sys"} {
-		_, err := openVolumes([]specs.Mount{bind(source, "/data", "bind")})
+		_, err := openVolumes([]specs.Mount{bind(source, "/data", "bind")}, 0)
 		if !errdefs.IsPermissionDenied(err) || !strings.Contains(err.Error(), `mount on "/data": source "`+source+`" is procfs`) {
 			t.Errorf("%s: got %v", source, err)
 		}
@@ -134,7 +134,7 @@ func TestSourcesThatCannotBeOpened(t *testing.T) {
 		{"/" + strings.Repeat("x", 300), errdefs.IsInvalidArgument, "file name too long"},
 	} {
 		// One that could be opened is closed again.
-		if _, err := openVolumes([]specs.Mount{bind(file, "/first"), bind(tc.source, "/data")}); err == nil || !tc.is(err) || !strings.Contains(err.Error(), tc.want) {
+		if _, err := openVolumes([]specs.Mount{bind(file, "/first"), bind(tc.source, "/data")}, 0); err == nil || !tc.is(err) || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("got %v, want %s", err, tc.want)
 		}
 	}

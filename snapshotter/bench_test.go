@@ -141,7 +141,7 @@ func benchTree(b *testing.B, root string, moduleSize int) {
 		b.Fatal(err)
 	}
 	files := map[string][]byte{
-		"app.wasm":   append([]byte(moduleMagic), bytes.Repeat([]byte{1}, moduleSize)...),
+		"app.wasm":   append([]byte(ModuleMagic), bytes.Repeat([]byte{1}, moduleSize)...),
 		"etc/passwd": []byte("root:x:0:0::/:\n"),
 		"etc/group":  []byte("root:x:0:\n"),
 		"config.yml": bytes.Repeat([]byte("key: value\n"), 100),

@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const module = moduleMagic + "\x01\x00\x00\x00"
+const module = ModuleMagic + "\x01\x00\x00\x00"
 
 func TestCloneSharesModulesAndNothingElse(t *testing.T) {
 	for _, tc := range []struct {
@@ -32,7 +32,7 @@ func TestCloneSharesModulesAndNothingElse(t *testing.T) {
 		{desc: "module", content: module, mode: 0o644, shared: true, cloned: 0o444},
 		{desc: "module that is executable and setuid", content: module, mode: 0o755 | os.ModeSetuid, shared: true, cloned: 0o444},
 		{desc: "module that nobody may read", content: module, mode: 0, shared: true, cloned: 0o444},
-		{desc: "module of only the magic", content: moduleMagic, mode: 0o644, shared: true, cloned: 0o444},
+		{desc: "module of only the magic", content: ModuleMagic, mode: 0o644, shared: true, cloned: 0o444},
 		{desc: "file that is shorter than the magic", content: "\x00as", mode: 0o644, cloned: 0o644},
 		{desc: "empty file", mode: 0o640, cloned: 0o640},
 		{desc: "text", content: "text\n", mode: 0o600, cloned: 0o600},

@@ -30,7 +30,12 @@ var crashOperations = map[string]func(context.Context, snapshots.Snapshotter) er
 		return err
 	},
 	"commit": func(ctx context.Context, s snapshots.Snapshotter) error { return s.Commit(ctx, "new", "active") },
-	"remove": func(ctx context.Context, s snapshots.Snapshotter) error { return s.Remove(ctx, "active") },
+	"remove": func(ctx context.Context, s snapshots.Snapshotter) error {
+		if err := s.Remove(ctx, "active"); err != nil {
+			return err
+		}
+		return s.(snapshots.Cleaner).Cleanup(ctx)
+	},
 }
 
 // crash runs the operation and is killed when it reaches the point.

@@ -8,7 +8,7 @@
 //	<root>/metadata.db        names, parents, labels and usage (storage.MetaStore)
 //	<root>/snapshots/<id>/    the tree of an active or committed snapshot
 //	<root>/snapshots/new-<n>/ a tree in the making, owned by one running call
-//	<root>/snapshots/rm-<x>/  a tree which is being removed
+//	<root>/snapshots/rm-<x>/  a dead tree, which the next Cleanup deletes
 //
 // A view has no directory of its own (unless it has no parent): its mount is
 // the parent's directory, read-only. So is an image that CRI mounts as a volume.
@@ -31,11 +31,11 @@
 // # Security
 //
 // A module's inode is shared by all containers of an image, so nobody may
-// write it through an active snapshot. Mode 0444 holds against an ordinary
-// user, but not against one with CAP_DAC_OVERRIDE. Whoever runs such a guest on
-// an active snapshot must keep it from writing what SharedModules lists, by
-// read-only mounts, or call Privatize first, which gives it copies of its own.
-// (The inode's owner could change its mode, if WASI had a call for that.)
+// change it through an active snapshot. Mode 0444 keeps an ordinary user from
+// writing, but not one with CAP_DAC_OVERRIDE, and not the inode's owner from
+// setting its times. Whoever runs a guest on an active snapshot must keep it from
+// changing what SharedModules lists, by read-only mounts, or call Privatize
+// first, which gives it copies of its own.
 //
 // A layer that is unpacked may change the attributes of modules below it: a
 // hard link entry of a tar file sets owner, mode, times and extended attributes

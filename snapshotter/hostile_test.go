@@ -75,7 +75,7 @@ func TestADeepTreeCanBeCountedAndRemovedButNotCommitted(t *testing.T) {
 	}
 	checkClass(t, s.Commit(t.Context(), "image", "deep"), errdefs.ErrInvalidArgument)
 	must(t, Privatize(dir))
-	must(t, s.Remove(t.Context(), "deep"))
+	remove(t, s, "deep")
 	checkConsistent(t, s)
 }
 
@@ -92,7 +92,7 @@ func TestTheDeepestTreeOfALayerIsCloned(t *testing.T) {
 		t.Errorf("got %q, %v", got, err)
 	}
 	t.Chdir(committed)
-	must(t, s.Remove(t.Context(), "active"))
+	remove(t, s, "active")
 	checkConsistent(t, s)
 }
 

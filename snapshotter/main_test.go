@@ -99,6 +99,13 @@ func image(t testing.TB, s *snapshotter, name string, fill func(dir string)) str
 	return dir
 }
 
+// remove removes a snapshot and deletes its tree.
+func remove(t testing.TB, s *snapshotter, key string) {
+	t.Helper()
+	must(t, s.Remove(t.Context(), key))
+	must(t, s.Cleanup(t.Context()))
+}
+
 // write makes a file with that mode, whatever the umask.
 func write(t testing.TB, path, content string, mode os.FileMode) {
 	t.Helper()

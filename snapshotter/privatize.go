@@ -12,8 +12,8 @@ import (
 )
 
 // SharedModules returns the paths, relative to root, of the modules in the tree
-// at root that other snapshots share: what a guest which runs with
-// CAP_DAC_OVERRIDE must not be able to write. It looks for max+1 at most.
+// at root that other snapshots share: what no guest must be able to change. It
+// looks for max+1 at most.
 // Symlinks are not followed. An error names the file.
 func SharedModules(root string, max int) (paths []string, err error) {
 	fd, err := openRoot(root)
@@ -53,8 +53,7 @@ var errEnough = errors.New("enough")
 // Privatize gives the tree at root modules of its own: each regular file which
 // begins with "\0asm" and has several names is replaced by a copy with the same
 // owner, mode, times and extended attributes, a reflink where the file system
-// can. A guest which runs with CAP_DAC_OVERRIDE, or as the owner of a module,
-// may write to the tree only after this.
+// can. Without read-only mounts, a guest may run on the tree only after this.
 //
 // No container may be running on the tree. Symlinks are not followed. Names of
 // one module within the tree become separate files. An error names the file,

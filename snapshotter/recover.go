@@ -4,7 +4,6 @@ package snapshotter
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -86,23 +85,4 @@ func (s *snapshotter) treeOwners(ctx context.Context) (map[string]string, error)
 		return nil, err
 	}
 	return owners, nil
-}
-
-// Cleanup implements snapshots.Cleaner: it deletes trees which Remove, or a
-// failed Prepare, could not delete. The error names each which is left.
-func (s *snapshotter) Cleanup(ctx context.Context) error {
-	// No transaction is open while mu is held, so each rm-* is final.
-	s.mu.Lock()
-	entries, err := os.ReadDir(s.path(""))
-	s.mu.Unlock()
-	if err != nil {
-		return fmt.Errorf("clean up snapshots: %w", err)
-	}
-	var errs []error
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), deadPrefix) {
-			errs = append(errs, removeTree(s.path(e.Name())))
-		}
-	}
-	return errors.Join(errs...)
 }

@@ -8,15 +8,17 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/containerd/containerd/v2/core/snapshots/storage"
-	"github.com/containerd/log"
 	"golang.org/x/sys/unix"
 )
 
-// Remove implements snapshots.Snapshotter. The tree is deleted before it returns;
-// if that fails, the snapshot is gone all the same, and Cleanup or the next start
-// deletes the rest. ErrFailedPrecondition means that the snapshot has children.
+// Remove implements snapshots.Snapshotter. The snapshot is gone when it returns, its
+// tree when Cleanup has been called, or at the next start: the garbage collector
+// calls Remove under a lock for which all other calls of the node wait, and a guest
+// can make a tree of any size. ErrFailedPrecondition means that the snapshot has
+// children.
 func (s *snapshotter) Remove(ctx context.Context, key string) error {
 	var id string
 	renamed := false
@@ -40,12 +42,28 @@ func (s *snapshotter) Remove(ctx context.Context, key string) error {
 		return fmt.Errorf("remove snapshot %q: %w", key, err)
 	}
 	reach(pointForgotten)
-	if renamed {
-		if err := removeTree(s.path(deadPrefix + id)); err != nil {
-			log.G(ctx).WithError(err).WithField("key", key).Warn("failed to remove snapshot tree")
+	return nil
+}
+
+// Cleanup implements snapshots.Cleaner: it deletes the trees of removed snapshots,
+// and of a failed Prepare that could not. The garbage collector calls it after it
+// has removed snapshots, without a lock. The error names each tree that is left.
+// Two calls may meet in a tree.
+func (s *snapshotter) Cleanup(ctx context.Context) error {
+	// No transaction is open while mu is held, so each rm-* is final.
+	s.mu.Lock()
+	entries, err := os.ReadDir(s.path(""))
+	s.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("clean up snapshots: %w", err)
+	}
+	var errs []error
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), deadPrefix) {
+			errs = append(errs, removeTree(s.path(e.Name())))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // removeTree deletes path and all below it; that it is gone already is no

@@ -112,7 +112,7 @@ func TestImageVolumeIsAView(t *testing.T) {
 	_, err = s.Prepare(t.Context(), key, "image")
 	checkClass(t, err, errdefs.ErrAlreadyExists)
 	must(t, s.Remove(t.Context(), key))
-	must(t, s.Remove(t.Context(), "image"))
+	remove(t, s, "image")
 	checkConsistent(t, s)
 }
 
@@ -216,6 +216,7 @@ func TestSnapshotsCanBeMadeAndRemovedAtTheSameTime(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	must(t, s.Cleanup(t.Context()))
 	checkConsistent(t, s)
 	if entries, err := os.ReadDir(committed); err != nil || len(entries) != 11 {
 		t.Errorf("the image has %d files, %v", len(entries), err)

@@ -93,7 +93,7 @@ func TestDecorateCRIService(t *testing.T) {
 		want          string
 	}{
 		"both":                   {services(), nil, cri.New(cri.Config{}), nil, true, ""},
-		"no sandboxes":           {services(), nil, cri.NewWithout(broken), nil, true, ""},
+		"no sandboxes":           {services(), nil, cri.NewWithout(broken, cri.Config{}), nil, true, ""},
 		"no controller":          {services(), nil, nil, broken, false, ""},
 		"another controller":     {services(), nil, 7, nil, false, ""},
 		"no service":             {nil, broken, cri.New(cri.Config{}), nil, false, "broken"},

@@ -3,7 +3,11 @@
 package cri
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	criapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
@@ -63,6 +67,47 @@ func TestRestart(t *testing.T) {
 			d.CheckLeaks(t, before)
 		})
 	}
+}
+
+// A mistake in the configuration keeps pods from being made. Those that there were have
+// ended as with any restart, and are removed with all that they have.
+func TestRestartWithABrokenRuntime(t *testing.T) {
+	d := daemon.Start(t, daemon.WithBridge())
+	d.Import(t, images.Wasm("sleep"), images.Wasm("exit"))
+	first := wasmPod(t, d, own) // which makes what stays
+	first.run(t, containerConfig("exit")).wait(t)
+	first.remove(t)
+	before := d.Resources(t)
+
+	begin := time.Now()
+	p := wasmPod(t, d, own)
+	c := p.run(t, containerConfig("sleep"))
+	d.Stop(t)
+	d.Reconfigure(t, "[plugins.'io.containerd.wasm.v1.runtime']\nstack_size = 'big'")
+	_, err := d.CRI().RunPodSandbox(p.ctx, &criapi.RunPodSandboxRequest{Config: podConfig(t, d, own), RuntimeHandler: daemon.Handler})
+	if err == nil || !strings.Contains(err.Error(), `stack_size "big"`) {
+		t.Errorf("a new pod: %v", err)
+	}
+	p.expectState(t, criapi.PodSandboxState_SANDBOX_NOTREADY)
+	r, err := d.CRI().ListPodSandbox(p.ctx, &criapi.ListPodSandboxRequest{})
+	if err != nil || len(r.GetItems()) != 1 {
+		t.Fatalf("pods %v, %v", r.GetItems(), err)
+	}
+	for _, at := range []int64{r.GetItems()[0].GetCreatedAt(), p.status(t).GetCreatedAt()} {
+		if at < begin.UnixNano() || at > time.Now().UnixNano() {
+			t.Errorf("the pod was created at %v", time.Unix(0, at))
+		}
+	}
+	c.remove(t)
+	p.remove(t)
+	left, err := os.ReadDir(filepath.Join(d.Root, "io.containerd.grpc.v1.cri/sandboxes"))
+	if err != nil || len(left) != 0 {
+		t.Errorf("files of pods are left: %v, %v", left, err)
+	}
+	d.Stop(t)
+	d.Reconfigure(t, "")
+	wasmPod(t, d, own).remove(t)
+	d.CheckLeaks(t, before)
 }
 
 // A pod of Linux containers is what it is in any containerd, and survives what

@@ -198,6 +198,16 @@ func (d *Daemon) Upgrade(t testing.TB, program string) {
 	d.Restart(t)
 }
 
+// Reconfigure gives the daemon that ended other lines than WithTOML's, and starts it.
+func (d *Daemon) Reconfigure(t testing.TB, lines string) {
+	t.Helper()
+	d.options.toml = lines + "\n"
+	if err := d.writeConfig(); err != nil {
+		t.Fatal(err)
+	}
+	d.Restart(t)
+}
+
 // Restart starts a daemon on the directories of the one that ended.
 func (d *Daemon) Restart(t testing.TB) {
 	t.Helper()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/containerd/containerd/v2/pkg/oci"
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"github.com/containerd-wasm/containerd-wasm/test/daemon"
 	"github.com/containerd-wasm/containerd-wasm/test/images"
@@ -185,4 +186,18 @@ func ownGoroutines(t *testing.T, d *daemon.Daemon) []string {
 		}
 	}
 	return own
+}
+
+// What a guest writes to a tmpfs is bounded as its memory is.
+func TestTmpfsIsBounded(t *testing.T) {
+	const limit = 16 << 20
+	d := shared(t)
+	b := sleeper(t, d, oci.WithMemoryLimit(limit), oci.WithMounts([]specs.Mount{{Type: "tmpfs", Destination: "/scratch"}}))
+	var st unix.Statfs_t
+	if err := unix.Statfs(fmt.Sprintf("/proc/%d/task/%d/root/scratch", d.PID(), b.Task.Pid()), &st); err != nil {
+		t.Fatal(err)
+	}
+	if room := st.Blocks * uint64(st.Bsize); room != limit || st.Files != limit/1024 {
+		t.Errorf("it has room for %d bytes and %d files", room, st.Files)
+	}
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/engine"
+	"github.com/containerd-wasm/containerd-wasm/snapshotter"
 )
 
 // subscriber is the daemon's exchange of events.
@@ -236,12 +237,8 @@ func walkModules(ctx context.Context, dir string, max int, f func(*os.File) erro
 // isModule trusts in the mode that the snapshotter gives to modules, and opens
 // nothing else.
 func isModule(root *os.Root, name string, d fs.DirEntry) bool {
-	const sealed, magic = 0o444, "\x00asm"
-	if !d.Type().IsRegular() {
-		return false
-	}
 	info, err := d.Info()
-	if err != nil || info.Mode().Perm() != sealed || info.Size() < int64(len(magic)) {
+	if err != nil || !snapshotter.MayBeSealed(info) {
 		return false
 	}
 	f, err := root.Open(name)
@@ -249,7 +246,7 @@ func isModule(root *os.Root, name string, d fs.DirEntry) bool {
 		return false
 	}
 	defer f.Close()
-	head := make([]byte, len(magic))
+	head := make([]byte, len(snapshotter.ModuleMagic))
 	_, err = f.ReadAt(head, 0)
-	return err == nil && string(head) == magic
+	return err == nil && string(head) == snapshotter.ModuleMagic
 }
