@@ -114,6 +114,7 @@ bench: deps build images ## run the Go benchmarks, as root
 fuzz: deps ## run each fuzz target for FUZZTIME (30s), as root
 	scripts/fuzz.sh
 
+# Asks apt for nothing; docs/operations.md has the rest of an installation.
 install: build ## install the binaries and a systemd unit below DESTDIR and PREFIX
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(UNITDIR)
 	install -m 0755 $(BINARIES) $(DESTDIR)$(BINDIR)

@@ -24,6 +24,10 @@ var WASIPlatforms = []imagespec.Platform{
 // an image not unpacked as it creates a container. An image for wasi/wasm would
 // be pulled without an error, and never be unpacked. Asking for one platform
 // more has no effect on any other image.
+//
+// Nor does CRI find such an image in an index, which is what Docker makes of it and its
+// provenance. If a pull for the host's platform finds none for that in an index, it
+// stores the one for WASIPlatforms in the index's place.
 func UnpackWASI(upstream transfer.Transferrer, snapshotter string) transfer.Transferrer {
 	return &wasiTransferrer{upstream, snapshotter}
 }
@@ -36,7 +40,11 @@ type wasiTransferrer struct {
 func (t *wasiTransferrer) Transfer(ctx context.Context, source, destination any, opts ...transfer.Opt) error {
 	// A transfer that unpacks nothing is to stay one.
 	if store, ok := destination.(*image.Store); ok && len(store.UnpackPlatforms()) > 0 {
-		destination = &wasiStore{store, t.snapshotter}
+		wasi := &wasiStore{store, t.snapshotter}
+		destination = wasi
+		if _, pulls := source.(transfer.ImageFetcher); pulls && forHost(store) {
+			destination = &wasiPull{wasiStore: wasi}
+		}
 	}
 	return t.Transferrer.Transfer(ctx, source, destination, opts...)
 }

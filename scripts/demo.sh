@@ -230,7 +230,7 @@ run_wasm() {
 }
 
 show_ctr() {
-	step "Run both with ctr, twice: a first run may have to wait for the compiler, 3 s for Go's"
+	step "Run both with ctr, twice: a first run may have to wait for the compiler, 3 to 4 s for Go's"
 	local n
 	for n in 1 2; do
 		run_wasm "$repository/hello-c:latest" "c-$n"

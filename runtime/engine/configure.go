@@ -24,7 +24,7 @@ const compilerOptions = "universal"
 // off: it aborts the compiler.
 //
 // WasmEdge's defaults leave generic binaries (no CPU features) and
-// interruptible code (three times slower) off.
+// interruptible code (six times slower, docs/speed.md) off.
 func newConfigure(extra ...any) *wasmedge.Configure {
 	c := wasmedge.NewConfigure(extra...)
 	c.SetCompilerOutputFormat(wasmedge.CompilerOutputFormat_Wasm)

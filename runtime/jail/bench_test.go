@@ -134,7 +134,7 @@ func BenchmarkStart(b *testing.B) {
 	}{{"at once", 0}, {"5 ms later", 5 * time.Millisecond}} {
 		b.Run(bc.name, func(b *testing.B) {
 			s := spec(b, "hello")
-			s.Module = slowToInstantiate(b)
+			s.Module = slowToInstantiate(b, 4)
 			var times []time.Duration
 			for b.Loop() {
 				g := isolated(b, s)

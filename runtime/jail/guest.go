@@ -211,8 +211,8 @@ func (g *Guest) Kill() {
 	g.insist.Do(func() { go g.keepKilling() })
 }
 
-// keepKilling sends the signal again until the guest is gone: the first one
-// only makes its host calls fail (fault.c).
+// keepKilling kills again until the guest is gone: the first time only makes its host
+// calls fail (stop.c).
 func (g *Guest) keepKilling() {
 	for i := range math.MaxInt {
 		select {
@@ -228,8 +228,8 @@ func (g *Guest) keepKilling() {
 const resends = C.JAIL_RESENDS != 0
 
 // killInterval is the time before the kill is sent again. Most guests are gone soon
-// after the first signal, and more would only disturb. The second one takes memory
-// away from a host call that works on it for long (stop.c). Where it is a matter of
+// after the first signal, and more would only disturb. The second time takes memory
+// away from a call that works on it for long (stop.c). Where it is a matter of
 // chance whether a signal finds guest code: often, and at intervals that fall into no
 // step with what the guest does.
 func killInterval(i int) time.Duration {

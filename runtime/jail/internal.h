@@ -52,7 +52,8 @@ struct jail {
 	int bad_call;          // number of the system call (JAIL_END_SYSCALL)
 	sigjmp_buf *unwinding; // where a fault of the unwinder goes on, or NULL
 	uintptr_t return_to;   // where the host call would return (return.c)
-	int kills;             // signals taken since the guest was to end
+	bool taken_calls;      // of the thread: what blocks
+	bool taken_memory;     // of the sender of kills
 	int steps;             // instructions stepped for the current signal
 	struct jail_result result;
 

@@ -208,7 +208,11 @@ int jail_isolate(struct jail *j)
 	return 0;
 }
 
-// Ambient, inheritable and bounding sets matter only to execve, which no guest
+// What signals a thread, or changes its limits, does so to its process, and the kernel
+// asks for the thread's real and saved user id only (check_kill_permission,
+// check_prlimit_permission): these stay the daemon's, or whoever is the guest's user
+// elsewhere on the node could end the daemon. Without capabilities they give a thread
+// no right. Ambient, inheritable and bounding sets matter only to execve, which no guest
 // can reach (seccomp.c).
 int jail_drop_privileges(struct jail *j)
 {
@@ -222,7 +226,7 @@ int jail_drop_privileges(struct jail *j)
 		return jail_fail(j, "setgroups", NULL);
 	if (syscall(SYS_setresgid, spec->gid, spec->gid, spec->gid) != 0)
 		return jail_fail(j, "setresgid", NULL);
-	if (syscall(SYS_setresuid, spec->uid, spec->uid, spec->uid) != 0)
+	if (syscall(SYS_setresuid, -1, spec->uid, -1) != 0)
 		return jail_fail(j, "setresuid", NULL);
 	if (syscall(SYS_capset, &header, caps) != 0)
 		return jail_fail(j, "capset", NULL);

@@ -66,7 +66,7 @@ func TestCredentials(t *testing.T) {
 	s.Caps = 1<<unix.CAP_NET_BIND_SERVICE | 1<<unix.CAP_DAC_OVERRIDE
 	got := status(t, create(t, s))
 	for name, want := range map[string]string{
-		"Uid":        "1000 1000 1000 1000",
+		"Uid":        "0 1000 0 1000",
 		"Gid":        "2000 2000 2000 2000",
 		"Groups":     "3000 4000",
 		"Umask":      "0027",

@@ -25,6 +25,8 @@ var kills = []string{
 	// loops
 	"spin", "spin_start", "fibonacci", "dispatch", "grow_long", "clock", "list", "copy",
 	"recurse", "recurse_host", // end by themselves, too
+	// calls that a signal does not interrupt
+	"read_file", "write_file",
 	// calls that block
 	"poll", "poll_fd", "read", "write", "random_long",
 	"socket accept", "socket connect", "socket recv", "socket send",
@@ -38,8 +40,29 @@ func killSpec(tb testing.TB, kill string) *Spec {
 	s.Args = words
 	s.NewNetNS = false // there, loopback is down
 	s.MemoryLimit = 3 << 30
-	blocked(tb, s)
+	if strings.HasSuffix(kill, "_file") {
+		largeFiles(tb, s)
+	} else {
+		blocked(tb, s)
+	}
 	return s
+}
+
+// largeFiles gives the guest an input with holes for all its bytes, and a file as its
+// output.
+func largeFiles(tb testing.TB, s *Spec) {
+	tb.Helper()
+	in, out := filepath.Join(tb.TempDir(), "in"), filepath.Join(tb.TempDir(), "out")
+	for _, path := range []string{in, out} {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	if err := os.Truncate(in, 1<<40); err != nil {
+		tb.Fatal(err)
+	}
+	s.Stdio[0] = File{Path: in, Flags: unix.O_RDONLY}
+	s.Stdio[1] = File{Path: out, Flags: unix.O_WRONLY | unix.O_TRUNC}
 }
 
 // endsByItself says whether a guest may be over before it is killed.
@@ -167,7 +190,7 @@ func resident(t *testing.T) int64 {
 // TestKillDuringInstantiation: what a module begins with is copied meanwhile.
 func TestKillDuringInstantiation(t *testing.T) {
 	s := spec(t, "hello")
-	s.Module = slowToInstantiate(t)
+	s.Module = slowToInstantiate(t, 4)
 	for delay := time.Duration(0); delay < 5*time.Millisecond; delay += 500 * time.Microsecond {
 		g := create(t, s)
 		time.Sleep(delay)
@@ -183,18 +206,18 @@ func TestKillDuringInstantiation(t *testing.T) {
 	}
 }
 
-// slowToInstantiate is a module with 4 MiB of data.
-func slowToInstantiate(tb testing.TB) *wasmedge.AST {
+// slowToInstantiate is a module with so much data.
+func slowToInstantiate(tb testing.TB, mib int) *wasmedge.AST {
 	tb.Helper()
-	const size = 4 << 20
+	size := mib << 20
 	var data bytes.Buffer
 	data.WriteString("\x01\x00\x41\x00\x0b") // one segment, for memory at 0
-	data.Write(binary.AppendUvarint(nil, size))
+	data.Write(binary.AppendUvarint(nil, uint64(size)))
 	data.Write(bytes.Repeat([]byte{1}, size))
 	wasm := []byte("\x00asm\x01\x00\x00\x00" +
 		"\x01\x04\x01\x60\x00\x00" + // type: func, no parameters, no results
 		"\x03\x02\x01\x00" + // one function of that type
-		"\x05\x04\x01\x00\x80\x04" + // memory of 512 pages
+		"\x05\x04\x01\x00\x80\x10" + // memory of 2,048 pages
 		"\x07\x0a\x01\x06_start\x00\x00" +
 		"\x0a\x04\x01\x02\x00\x0b\x0b") // empty; data follows
 	wasm = binary.AppendUvarint(wasm, uint64(data.Len()))
@@ -247,11 +270,13 @@ func BenchmarkKill(b *testing.B) {
 		s := spec(b, "spin")
 		benchmarkKill(b, killTarget, func() *Guest { return isolated(b, s) })
 	})
-	b.Run("instantiating", func(b *testing.B) {
-		s := spec(b, "hello")
-		s.Module = slowToInstantiate(b)
-		benchmarkKill(b, killTarget, func() *Guest { return isolated(b, s) })
-	})
+	for _, mib := range []int{4, 96} { // max_module_size is 100 MiB by default
+		b.Run(fmt.Sprintf("instantiating %d MiB", mib), func(b *testing.B) {
+			s := spec(b, "hello")
+			s.Module = slowToInstantiate(b, mib)
+			benchmarkKill(b, killTarget, func() *Guest { return isolated(b, s) })
+		})
+	}
 	b.Run("paused", func(b *testing.B) {
 		s := spec(b, "spin")
 		benchmarkKill(b, killTarget, func() *Guest {

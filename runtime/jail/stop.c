@@ -104,19 +104,26 @@ void jail_stop_here(struct jail *j)
 		jail_end_guest(&info, NULL);
 }
 
-// take_away: the first signal of a kill takes from the thread every system call that
-// could block, so that no host call waits, or begins to. The second takes the guest's
-// memory, so that none works on it for long: that is a trap, and the call holds no
-// lock then.
-static void take_away(struct jail *j)
+// take_calls_away: the first signal of a kill takes from the thread every system call
+// that could block, so that no host call waits, or begins to.
+static void take_calls_away(struct jail *j)
 {
-	if (j->phase < PHASE_GUEST)
+	if (j->phase < PHASE_GUEST || j->taken_calls)
 		return;
-	int n = j->kills++; // first: another signal may come in between
-	if (n == 0)
-		jail_seccomp_end();
-	else if (n == 1 && guest_may_run(j) && j->linear != NULL)
-		mprotect(j->linear, (size_t)(j->linear_end - j->linear), PROT_NONE);
+	j->taken_calls = true; // first: another signal may come in between
+	jail_seccomp_end();
+}
+
+// take_memory_away, so that no host call works on it for long, nor the kernel, which
+// looks for no signal while it reads or writes 2 GiB of a file: that fails then. In a
+// host call it is a trap, and the call holds no lock. Not on the guest's thread: a
+// signal would not come through.
+static void take_memory_away(struct jail *j)
+{
+	if (!guest_may_run(j) || j->taken_memory || j->linear == NULL)
+		return;
+	j->taken_memory = true;
+	mprotect(j->linear, (size_t)(j->linear_end - j->linear), PROT_NONE);
 }
 
 static void on_kill(int sig, siginfo_t *info, void *context)
@@ -127,7 +134,7 @@ static void on_kill(int sig, siginfo_t *info, void *context)
 		return;
 	int err = errno;
 	j->steps = 0;
-	take_away(j);
+	take_calls_away(j);
 	// Parked in a handler, the thread goes on there.
 	if (j->parked != PARKED_IN_HANDLER)
 		jail_deliver(j, info, context);
@@ -207,7 +214,9 @@ int jail_signal_test(const struct jail *j)
 
 void jail_kill(struct jail *j)
 {
-	if (!j->killed && j->tid != 0)
+	if (j->killed)
+		take_memory_away(j);
+	else if (j->tid != 0)
 		setpriority(PRIO_PROCESS, (id_t)j->tid, -20); // among many that spin
 	j->killed = 1;
 	jail_start(j); // one that waits for its start ends without it

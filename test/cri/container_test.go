@@ -15,7 +15,6 @@ import (
 	criapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/containerd-wasm/containerd-wasm/test/daemon"
-	"github.com/containerd-wasm/containerd-wasm/test/images"
 	"github.com/containerd-wasm/containerd-wasm/test/patience"
 )
 
@@ -169,37 +168,6 @@ func TestStoppedPodIsNotReady(t *testing.T) {
 	p.expectState(t, criapi.PodSandboxState_SANDBOX_NOTREADY)
 	c.expectExit(t, 137, "Error") // as upstream: a pod is stopped by force
 	p.stop(t)
-}
-
-// As kubelet pulls: with the handler of the pod that the image is for.
-func TestPull(t *testing.T) {
-	d := shared(t)
-	for _, spec := range []images.Spec{images.Wasm("hello-c"), images.Wasm("hello-c").ForWASI()} {
-		t.Run(spec.Platform.OS, func(t *testing.T) {
-			registry := images.NewRegistry()
-			defer registry.Close()
-			img, err := images.Image(t.Context(), spec)
-			if err != nil {
-				t.Fatal(err)
-			}
-			ref, err := registry.Push(spec.Platform.OS+":latest", img)
-			if err != nil {
-				t.Fatal(err)
-			}
-			p := wasmPod(t, d, host)
-			if _, err := d.CRIImages().PullImage(t.Context(), &criapi.PullImageRequest{
-				Image:         &criapi.ImageSpec{Image: ref.String(), RuntimeHandler: daemon.Handler},
-				SandboxConfig: p.config, // without it, upstream does not look at the handler
-			}); err != nil {
-				t.Fatal(err)
-			}
-			c := p.run(t, containerConfig(ref.String()))
-			c.expectExit(t, 0, "Completed")
-			if got := c.logs(t, "stdout"); got != "hello from C\n" {
-				t.Errorf("log %q", got)
-			}
-		})
-	}
 }
 
 func TestResourcesOfARunningContainer(t *testing.T) {

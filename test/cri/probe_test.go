@@ -226,7 +226,7 @@ func TestExecIsInTheContainersJail(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"Uid:\t1000\t1000\t1000\t1000", "Gid:\t2000\t2000\t2000\t2000", "CapEff:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"} {
+	for _, want := range []string{"Uid:\t0\t1000\t0\t1000", "Gid:\t2000\t2000\t2000\t2000", "CapEff:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"} {
 		if !strings.Contains(string(text), "\n"+want+"\n") {
 			t.Errorf("no %q in\n%s", want, text)
 		}

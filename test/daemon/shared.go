@@ -6,10 +6,15 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/containerd/containerd/v2/pkg/testutil"
+
+	"github.com/containerd-wasm/containerd-wasm/test/patience"
 )
 
 // closers end the shared daemons of this test binary.
@@ -56,9 +61,23 @@ func Shared(setup func(testing.TB, *Daemon), opts ...Option) func(testing.TB) *D
 		if err != nil {
 			t.Fatal(err)
 		}
-		prepare.Do(func() { setup(t, d) })
+		prepare.Do(func() {
+			setup(t, d)
+			d.awaitCompilers()
+		})
 		d.watch(t)
 		return d
+	}
+}
+
+// awaitCompilers waits for those that the images of a set-up have begun, or else a slow
+// machine would find them left behind by the first test.
+func (d *Daemon) awaitCompilers() {
+	compiles := func(p Process) bool { return strings.HasPrefix(p.Command, "containerd-wasm-compile") }
+	for deadline := time.Now().Add(patience.For(time.Minute)); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if !slices.ContainsFunc(d.Processes(), compiles) {
+			return
+		}
 	}
 }
 

@@ -34,19 +34,19 @@ func TestOneByOne(t *testing.T) {
 	n.end(t)
 }
 
-// TestTogether runs all guests at once, but for those that need too much of the
-// machine for that.
+// TestTogether runs the guests together, many at a time, but for those that need too
+// much of the machine for that.
 func TestTogether(t *testing.T) {
 	together(t, (*suite).run)
 }
 
-// TestKilledAtAnyMoment runs all guests at once, and kills each some milliseconds after
-// its start, wherever it is.
+// TestKilledAtAnyMoment runs the same guests together, and kills each some milliseconds
+// after its start, wherever it is.
 func TestKilledAtAnyMoment(t *testing.T) {
 	together(t, (*suite).runKilled)
 }
 
-// together calls run for all guests beside the neighbour, so many at a time.
+// together calls run for the guests beside the neighbour, 16 at a time.
 func together(t *testing.T, run func(*suite, context.Context, *guest) error) {
 	const atOnce = 16
 	_, s, n := prepare(t)

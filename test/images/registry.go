@@ -40,6 +40,18 @@ func (r *Registry) Push(repository string, img v1.Image) (name.Reference, error)
 	return ref, nil
 }
 
+// PushIndex stores an index as Push does an image.
+func (r *Registry) PushIndex(repository string, index v1.ImageIndex) (name.Reference, error) {
+	ref, err := name.ParseReference(r.Host + "/" + repository)
+	if err != nil {
+		return nil, err
+	}
+	if err := remote.WriteIndex(ref, index); err != nil {
+		return nil, fmt.Errorf("pushing %s: %w", ref, err)
+	}
+	return ref, nil
+}
+
 // Close ends the registry and its connections.
 func (r *Registry) Close() {
 	r.server.Close()

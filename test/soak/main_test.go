@@ -74,6 +74,9 @@ func flags() []string {
 	return out
 }
 
+// raced says whether there is a race detector.
+func raced() bool { return slices.Contains(flags(), "-race=true") }
+
 // checkRaces fails the test for each report of the daemon's race detector.
 func checkRaces(t *testing.T, d *daemon.Daemon) {
 	t.Helper()

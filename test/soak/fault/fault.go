@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 
 	"github.com/containerd/containerd/v2/plugins"
 	"github.com/containerd/plugin"
@@ -34,10 +35,13 @@ const (
 
 const service = "containerdwasm.test.v1.Fault"
 
-// Usage is what Go has of the process's memory, in bytes.
+// Usage is what the process has of memory, in bytes, and how many goroutines it has made
+// so far.
 type Usage struct {
-	Heap   uint64 // live objects
-	Mapped uint64 // everything of Go's that is not given back
+	Heap       uint64 // of Go: live objects
+	Mapped     uint64 // of Go: everything that is not given back
+	Malloc     uint64 // of C: blocks in use
+	Goroutines uint64
 }
 
 // Call calls a method of the daemon behind conn.
@@ -124,6 +128,13 @@ func memory() (string, error) {
 	debug.FreeOSMemory() // collects
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	b, err := json.Marshal(Usage{Heap: m.HeapAlloc, Mapped: m.Sys - m.HeapReleased})
+	made := []metrics.Sample{{Name: "/sched/goroutines-created:goroutines"}}
+	metrics.Read(made)
+	b, err := json.Marshal(Usage{
+		Heap:       m.HeapAlloc,
+		Mapped:     m.Sys - m.HeapReleased,
+		Malloc:     allocated(),
+		Goroutines: made[0].Value.Uint64(),
+	})
 	return string(b), err
 }
