@@ -67,6 +67,7 @@ func (p *process) start(ctx context.Context) error {
 	if err := p.setStarted(); err != nil {
 		return err
 	}
+	p.stdio.start()
 	_, end := telemetry.Stage(ctx, telemetry.StageInstantiate)
 	err := p.guest.Start()
 	end(err)

@@ -32,12 +32,12 @@ type stdio struct {
 //
 // Errors: InvalidArgument; NotFound: no such FIFO; NotImplemented: a logger
 // binary; ResourceExhausted: no more terminals.
-func openStdio(ctx context.Context, p *specs.Process, rio runtime.IO) (s *stdio, err error) {
+func openStdio(p *specs.Process, rio runtime.IO) (s *stdio, err error) {
 	s = &stdio{io: rio}
 	if rio.Terminal {
-		err = s.openTerminal(ctx, p.ConsoleSize)
+		err = s.openTerminal(p.ConsoleSize)
 	} else {
-		err = s.openPipes(ctx)
+		err = s.openPipes()
 	}
 	if err != nil {
 		s.abandon()
@@ -46,29 +46,29 @@ func openStdio(ctx context.Context, p *specs.Process, rio runtime.IO) (s *stdio,
 	return s, nil
 }
 
-func (s *stdio) openPipes(ctx context.Context) (err error) {
+func (s *stdio) openPipes() (err error) {
 	for i, uri := range []string{s.io.Stdout, s.io.Stderr} {
 		if s.files[1+i], err = output(uri); err != nil {
 			return err
 		}
 	}
-	fifo, err := openStdin(ctx, s.io.Stdin)
-	if fifo == nil {
+	relay, err := newStdinRelay(s.io.Stdin)
+	if relay == nil {
 		return err
 	}
 	r, w, err := os.Pipe()
 	if err != nil {
-		fifo.Close()
+		relay.close()
 		return fmt.Errorf("a pipe for stdin: %w", err)
 	}
 	s.lent, s.files[0] = r, lend(r, unix.O_RDONLY)
-	s.stdin = &stdinRelay{path: s.io.Stdin, fifo: fifo, to: w}
+	relay.to, s.stdin = w, relay
 	return nil
 }
 
 // openTerminal makes all three one terminal. Of the client's files, stderr is not
 // used.
-func (s *stdio) openTerminal(ctx context.Context, size *specs.Box) (err error) {
+func (s *stdio) openTerminal(size *specs.Box) (err error) {
 	if s.terminal, s.lent, err = openTerminal(s.io.Stdout); err != nil {
 		return err
 	}
@@ -80,9 +80,8 @@ func (s *stdio) openTerminal(ctx context.Context, size *specs.Box) (err error) {
 	for i := range s.files {
 		s.files[i] = lend(s.lent, unix.O_RDWR)
 	}
-	fifo, err := openStdin(ctx, s.io.Stdin)
-	if fifo != nil {
-		s.stdin = &stdinRelay{path: s.io.Stdin, fifo: fifo, to: &keyboard{terminal: s.terminal}}
+	if s.stdin, err = newStdinRelay(s.io.Stdin); s.stdin != nil {
+		s.stdin.to = &keyboard{terminal: s.terminal}
 	}
 	return err
 }
@@ -110,10 +109,17 @@ func (s *stdio) begin(signal func(uint32)) {
 	go s.stdin.run()
 }
 
+// start is for when the guest is about to run.
+func (s *stdio) start() {
+	if s.stdin != nil {
+		s.stdin.keep()
+	}
+}
+
 // end is for a guest that is gone.
 func (s *stdio) end() {
 	if s.stdin != nil {
-		s.stdin.fifo.Close()
+		s.stdin.close()
 	}
 	if s.terminal != nil {
 		s.terminal.end()
@@ -126,7 +132,7 @@ func (s *stdio) abandon() {
 		s.lent.Close()
 	}
 	if s.stdin != nil {
-		s.stdin.fifo.Close()
+		s.stdin.close()
 		s.stdin.to.Close()
 	}
 	if s.terminal != nil {
@@ -155,12 +161,8 @@ func (s *stdio) resize(size runtime.ConsoleSize) error {
 // written: the FIFO ends when its last writer has closed it, which is this one
 // if there is no other.
 func (s *stdio) CloseIO() {
-	if s.stdin == nil {
-		return
-	}
-	// It fails if the FIFO, or the relay, is gone.
-	if fd, err := unix.Open(s.stdin.path, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0); err == nil {
-		unix.Close(fd)
+	if s.stdin != nil {
+		s.stdin.closeIO()
 	}
 }
 
