@@ -46,6 +46,7 @@ type process struct {
 	signal  uint32        // that ends it, 0: none yet
 	killed  time.Time     // when that came
 	ended   time.Time     // when its guest was gone; for awaitEnd and conclude only
+	exited  time.Time     // the same, but not before the end of a start
 	stopped *runtime.Exit // nil until over
 	done    chan struct{} // closed once stopped is set and its event published
 }
@@ -95,19 +96,21 @@ func (p *process) setStarted() error {
 func (p *process) awaitEnd() {
 	<-p.guest.Done()
 	p.ended = time.Now()
+	p.starting.Lock()
+	defer p.starting.Unlock()
+	p.exited = time.Now()
 }
 
 // conclude makes the end of the guest known: publish puts the events on the exchange.
 func (p *process) conclude(publish func(exit *runtime.Exit, oom bool)) {
 	p.starting.Lock()
 	defer p.starting.Unlock()
-	at := time.Now() // the guest's end, or that of a start which takes longer
 	p.stdio.end()
 	p.stdio.awaitTaken()
 	p.mu.Lock()
 	result := p.guest.Result()
 	status, oom := exitStatus(&result, p.signal)
-	exit := &runtime.Exit{Pid: p.pid(), Status: status, Timestamp: at}
+	exit := &runtime.Exit{Pid: p.pid(), Status: status, Timestamp: p.exited}
 	p.stopped = exit
 	killed := p.killed
 	p.mu.Unlock()
