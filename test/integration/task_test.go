@@ -101,6 +101,10 @@ func TestTransitions(t *testing.T) {
 	expectClass("resizing what is no terminal", b.Task.Resize(b.Ctx, 80, 24), errdefs.IsFailedPrecondition)
 	b.expectStatus(t, containerd.Running)
 
+	// One that is held ends as well, and is then as any other.
+	if err := b.Task.Pause(b.Ctx); err != nil {
+		t.Error(err)
+	}
 	b.kill(t, syscall.SIGKILL)
 	if err := b.Task.Kill(b.Ctx, syscall.SIGKILL); err != nil && !errdefs.IsNotFound(err) {
 		t.Errorf("a second kill: %v", err)
@@ -109,6 +113,7 @@ func TestTransitions(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 	b.expectStatus(t, containerd.Stopped)
+	expectClass("resuming a task that is over", b.Task.Resume(b.Ctx), errdefs.IsFailedPrecondition)
 	// Whoever comes late is told the same.
 	if code := b.wait(t); code != 137 {
 		t.Errorf("exit code %d after the end", code)
