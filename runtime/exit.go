@@ -67,12 +67,17 @@ func (p *process) kill(signal uint32) (bool, error) {
 		return false, nil
 	}
 	p.mu.Lock()
-	if p.signal == 0 {
-		p.signal, p.killed = signal, time.Now()
-	}
+	p.endBy(signal)
 	p.mu.Unlock()
 	p.guest.Kill()
 	return true, nil
+}
+
+// endBy notes what ends the guest, if nothing did before; the caller holds mu.
+func (p *process) endBy(signal uint32) {
+	if p.signal == 0 {
+		p.signal, p.killed = signal, time.Now()
+	}
 }
 
 func ends(s unix.Signal) bool {

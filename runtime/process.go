@@ -11,6 +11,7 @@ import (
 	"github.com/containerd/containerd/v2/core/runtime"
 	"github.com/containerd/errdefs"
 	"github.com/containerd/log"
+	"golang.org/x/sys/unix"
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/cgroup"
 	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
@@ -154,6 +155,9 @@ func (p *process) exit() *runtime.Exit {
 func (p *process) end(ctx context.Context) error {
 	p.mu.Lock()
 	running := p.started && p.stopped == nil && !p.over()
+	if !p.started {
+		p.endBy(uint32(unix.SIGKILL)) // from here on it cannot be started
+	}
 	p.mu.Unlock()
 	if running {
 		return fmt.Errorf("%s is running: %w", p.name, errdefs.ErrFailedPrecondition)

@@ -131,8 +131,12 @@ func TestTaskThatIsNeverStarted(t *testing.T) {
 		// The client library kills a created task before it deletes it; the API
 		// itself does not ask for that.
 		"deleted": func(t *testing.T, b *box) {
-			if _, err := b.Daemon.Client().TaskService().Delete(b.Ctx, &tasks.DeleteTaskRequest{ContainerID: b.ID()}); err != nil {
+			r, err := b.Daemon.Client().TaskService().Delete(b.Ctx, &tasks.DeleteTaskRequest{ContainerID: b.ID()})
+			if err != nil {
 				t.Fatal(err)
+			}
+			if code := r.GetExitStatus(); code != 137 {
+				t.Errorf("exit code %d", code)
 			}
 		},
 		"killed": func(t *testing.T, b *box) {
