@@ -64,7 +64,7 @@ func (m *Manager) newTask(ctx context.Context, k key, opts runtime.CreateOpts) (
 	}
 	// Again: that may have taken minutes.
 	if js.Mounts, err = volumes.covered(); err == nil {
-		err = protectModules(js, root)
+		err = protectModules(ctx, js, root)
 	}
 	if err == nil {
 		err = m.newGuest(ctx, t, js, spec, opts.IO)
