@@ -64,7 +64,7 @@ func (m *Manager) newTask(ctx context.Context, k key, opts runtime.CreateOpts) (
 	}
 	// Again: that may have taken minutes.
 	if js.Mounts, err = volumes.covered(); err == nil {
-		err = protectModules(js, root)
+		err = protectModules(ctx, js, root)
 	}
 	if err == nil {
 		err = m.newGuest(ctx, t, js, spec, opts.IO)
@@ -100,7 +100,7 @@ func (m *Manager) newGuest(ctx context.Context, t *task, js *jail.Spec, spec *sp
 // openGuest makes the thread of a process, in its group, with its stdio.
 func openGuest(ctx context.Context, js *jail.Spec, p *specs.Process, rio runtime.IO, group *cgroup.Group) (*jail.Guest, *stdio, error) {
 	defer awaitReaders(ctx, rio)()
-	stdio, err := openStdio(ctx, p, rio)
+	stdio, err := openStdio(p, rio)
 	if err != nil {
 		return nil, nil, err
 	}

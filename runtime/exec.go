@@ -29,7 +29,8 @@ type exec struct {
 	task   *task
 	id     string
 	module *engine.Module
-	lift   sync.Once // Kill
+	gone   chan struct{} // closed when its guest is, and needs its group no more
+	lift   sync.Once     // Kill
 	lifted bool
 }
 
@@ -141,6 +142,7 @@ func (t *task) newExec(ctx context.Context, id string, opts runtime.ExecOpts) (*
 		task:    t,
 		id:      id,
 		module:  module,
+		gone:    make(chan struct{}),
 	}
 	stdio.begin(func(signal uint32) { _ = x.Kill(context.Background(), signal, false) })
 	return x, nil
@@ -201,6 +203,7 @@ func (x *exec) watch() {
 	if x.lifted {
 		x.warn(x.group.Restore(), "giving a container its CPU limits back")
 	}
+	close(x.gone)
 	// The event of a death for lack of memory would be the container's: CRI takes it for
 	// the reason of the container's own end, whenever and however that comes.
 	x.conclude(func(exit *runtime.Exit, _ bool) { x.task.publishExit(x.id, exit, false) })

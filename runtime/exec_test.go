@@ -5,6 +5,7 @@ package runtime
 import (
 	"bytes"
 	"testing"
+	"testing/synctest"
 
 	ptypes "github.com/containerd/containerd/v2/pkg/protobuf/types"
 	"github.com/containerd/errdefs"
@@ -14,7 +15,9 @@ import (
 	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
 )
 
-func TestReservedExecs(t *testing.T) {
+func TestReservedExecs(t *testing.T) { synctest.Test(t, testReservedExecs) }
+
+func testReservedExecs(t *testing.T) {
 	var e execs
 	if err := e.reserve("a"); err != nil {
 		t.Fatal(err)
@@ -25,19 +28,21 @@ func TestReservedExecs(t *testing.T) {
 	if err := e.reserve("a"); !errdefs.IsAlreadyExists(err) {
 		t.Errorf("the same id: %v", err)
 	}
-	ended := make(chan struct{})
+	ended := false
 	go func() {
 		e.end()
-		close(ended)
+		ended = true
 	}()
 	e.forget("a")
-	select {
-	case <-ended:
+	synctest.Wait()
+	if ended {
 		t.Error("the end did not wait for one that is being made")
-	default:
 	}
 	e.making.Done()
-	<-ended
+	synctest.Wait()
+	if !ended {
+		t.Error("the end waits for one that was made")
+	}
 	if err := e.reserve("b"); !errdefs.IsFailedPrecondition(err) {
 		t.Errorf("after the end: %v", err)
 	}

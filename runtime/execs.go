@@ -96,8 +96,13 @@ func (e *execs) usage() usage {
 	return u
 }
 
+// lateTime is how long a container's exit waits for those of its execs: these come
+// first, as with runc's shim.
+const lateTime = 250 * time.Millisecond
+
 // end is for when the task's own guest is gone, which is the end of all of them.
-// They are over when it returns, and their exits published.
+// They are over when it returns, and their exits published, unless their clients take
+// long to read the output: the container's exit does not wait for these.
 func (e *execs) end() {
 	e.mu.Lock()
 	e.ended = true
@@ -108,6 +113,14 @@ func (e *execs) end() {
 		_ = x.Kill(context.Background(), uint32(unix.SIGKILL), false) // NotFound: it has ended
 	}
 	for _, x := range all {
-		<-x.done
+		<-x.gone
+	}
+	late := time.After(lateTime)
+	for _, x := range all {
+		select {
+		case <-x.done:
+		case <-late:
+			return
+		}
 	}
 }

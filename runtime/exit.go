@@ -3,10 +3,6 @@
 package runtime
 
 import (
-	"fmt"
-	"time"
-
-	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
@@ -47,39 +43,4 @@ func exitStatus(r *jail.Result, signal uint32) (status uint32, oom bool) {
 func diedOfMemory(r *jail.Result) bool {
 	failed := r.Ending == jail.Trapped || r.Ending == jail.Exited && r.Code != 0
 	return failed && r.Refused != jail.NotRefused
-}
-
-// kill delivers a signal, and says whether the guest ends of it. A guest cannot
-// catch signals, so those that ask a process to end do end it, at once; others
-// are lost, as they are on the first process of a Linux container that does not
-// handle them. Signal 0 asks whether the process is there.
-//
-// Errors: NotFound: it has ended; InvalidArgument: no such signal.
-func (p *process) kill(signal uint32) (bool, error) {
-	if p.over() {
-		return false, fmt.Errorf("%s has ended: %w", p.name, errdefs.ErrNotFound)
-	}
-	const lastSignal = 64 // SIGRTMAX (signal(7))
-	if signal > lastSignal {
-		return false, fmt.Errorf("signal %d: there is none above %d: %w", signal, lastSignal, errdefs.ErrInvalidArgument)
-	}
-	if !ends(unix.Signal(signal)) {
-		return false, nil
-	}
-	p.mu.Lock()
-	if p.signal == 0 {
-		p.signal, p.killed = signal, time.Now()
-	}
-	p.mu.Unlock()
-	p.guest.Kill()
-	return true, nil
-}
-
-func ends(s unix.Signal) bool {
-	switch s {
-	case unix.SIGKILL, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGABRT:
-		return true
-	default:
-		return false
-	}
 }

@@ -43,12 +43,3 @@ func TestExitStatus(t *testing.T) {
 		})
 	}
 }
-
-func TestSignalsThatEndAGuest(t *testing.T) {
-	for s := unix.Signal(1); s <= 64; s++ {
-		want := s == unix.SIGKILL || s == unix.SIGTERM || s == unix.SIGINT || s == unix.SIGQUIT || s == unix.SIGHUP || s == unix.SIGABRT
-		if ends(s) != want {
-			t.Errorf("signal %d (%v): ends is %t", s, s, !want)
-		}
-	}
-}

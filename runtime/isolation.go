@@ -42,6 +42,22 @@ func isolation(js *jail.Spec, spec *specs.Spec) error {
 	return joinNamespaces(js, spec.Linux.Namespaces)
 }
 
+// newLimit is the memory limit in bytes after what was there before, 0 for none: -1
+// lifts it, and 0 leaves it, as in the OCI runtime specification and CRI.
+//
+// Errors: InvalidArgument.
+func newLimit(before uint64, m *specs.LinuxMemory) (uint64, error) {
+	switch {
+	case m == nil || m.Limit == nil || *m.Limit == 0:
+		return before, nil
+	case *m.Limit == -1:
+		return 0, nil
+	case *m.Limit < 0:
+		return 0, fmt.Errorf("linux.resources.memory.limit %d: %w", *m.Limit, errdefs.ErrInvalidArgument)
+	}
+	return uint64(*m.Limit), nil
+}
+
 // identity fills in what belongs to a process: of a container, or of an exec,
 // for which js already has what the container's own is confined by.
 func identity(js *jail.Spec, p *specs.Process) error {

@@ -4,7 +4,9 @@ package runtime
 
 import (
 	"context"
+	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/containerd/cgroups/v3"
@@ -30,15 +32,21 @@ func (t *task) all() usage {
 
 // linearMemory is that of all guests, in bytes.
 func (m *Manager) linearMemory() uint64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	var sum uint64
-	for _, t := range m.tasks {
-		if t != nil {
-			sum += t.all().memory
+	for _, t := range m.all() {
+		sum += t.guest.Memory()
+		for _, x := range t.execs.list() {
+			sum += x.guest.Memory()
 		}
 	}
 	return sum
+}
+
+// all tasks, of all namespaces.
+func (m *Manager) all() []*task {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.DeleteFunc(slices.Collect(maps.Values(m.tasks)), func(t *task) bool { return t == nil })
 }
 
 type usage struct {

@@ -17,15 +17,15 @@ import (
 func (t *task) Pause(ctx context.Context) error {
 	t.starting.Lock()
 	defer t.starting.Unlock()
-	if err := t.hold(ctx); err != nil {
+	if err := t.pause(ctx); err != nil {
 		return fmt.Errorf("pausing task %q: %w", t.key.id, err)
 	}
 	for _, x := range t.execs.list() {
 		if x.runs() != nil {
 			continue
 		}
-		if err := x.hold(ctx); err != nil && !x.over() {
-			_ = t.release() // it is held
+		if err := x.pause(ctx); err != nil && !x.over() {
+			_ = t.resumeAll() // it is held
 			return fmt.Errorf("pausing %s: %w", x.name, err)
 		}
 	}
@@ -35,27 +35,27 @@ func (t *task) Pause(ctx context.Context) error {
 
 // Resume lets paused guests go on.
 //
-// Errors: FailedPrecondition: it is not paused.
+// Errors: FailedPrecondition: it is not paused, or has ended.
 func (t *task) Resume(context.Context) error {
 	t.starting.Lock()
 	defer t.starting.Unlock()
-	if err := t.release(); err != nil {
+	if err := t.resumeAll(); err != nil {
 		return fmt.Errorf("resuming task %q: %w", t.key.id, err)
 	}
 	t.publish(runtime.TaskResumedEventTopic, &events.TaskResumed{ContainerID: t.key.id})
 	return nil
 }
 
-// release resumes whatever is held.
-func (t *task) release() error {
+// resumeAll resumes whatever is held. Errors: those of the task's own guest.
+func (t *task) resumeAll() error {
 	for _, x := range t.execs.list() {
-		_ = x.process.release() // one that was not held
+		_ = x.resume() // one that was not held
 	}
-	return t.process.release()
+	return t.resume()
 }
 
-// hold pauses one guest. Errors: those of Pause.
-func (p *process) hold(ctx context.Context) error {
+// pause holds one guest. Errors: those of Pause.
+func (p *process) pause(ctx context.Context) error {
 	if err := p.runs(); err != nil {
 		return err
 	}
@@ -66,8 +66,11 @@ func (p *process) hold(ctx context.Context) error {
 	return nil
 }
 
-// release resumes one guest. Errors: FailedPrecondition: it is not held.
-func (p *process) release() error {
+// resume lets one guest go on. Errors: those of Resume.
+func (p *process) resume() error {
+	if err := p.runs(); err != nil {
+		return err
+	}
 	if err := p.guest.Resume(); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/containerd/containerd/v2/core/runtime"
 	"github.com/containerd/errdefs"
 	"github.com/containerd/log"
+	"golang.org/x/sys/unix"
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/cgroup"
 	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
@@ -46,6 +47,7 @@ type process struct {
 	signal  uint32        // that ends it, 0: none yet
 	killed  time.Time     // when that came
 	ended   time.Time     // when its guest was gone; for awaitEnd and conclude only
+	exited  time.Time     // the same, but not before the end of a start
 	stopped *runtime.Exit // nil until over
 	done    chan struct{} // closed once stopped is set and its event published
 }
@@ -67,6 +69,7 @@ func (p *process) start(ctx context.Context) error {
 	if err := p.setStarted(); err != nil {
 		return err
 	}
+	p.stdio.start()
 	_, end := telemetry.Stage(ctx, telemetry.StageInstantiate)
 	err := p.guest.Start()
 	end(err)
@@ -94,19 +97,21 @@ func (p *process) setStarted() error {
 func (p *process) awaitEnd() {
 	<-p.guest.Done()
 	p.ended = time.Now()
+	p.starting.Lock()
+	defer p.starting.Unlock()
+	p.exited = time.Now()
 }
 
 // conclude makes the end of the guest known: publish puts the events on the exchange.
 func (p *process) conclude(publish func(exit *runtime.Exit, oom bool)) {
 	p.starting.Lock()
 	defer p.starting.Unlock()
-	at := time.Now() // the guest's end, or that of a start which takes longer
 	p.stdio.end()
 	p.stdio.awaitTaken()
 	p.mu.Lock()
 	result := p.guest.Result()
 	status, oom := exitStatus(&result, p.signal)
-	exit := &runtime.Exit{Pid: p.pid(), Status: status, Timestamp: at}
+	exit := &runtime.Exit{Pid: p.pid(), Status: status, Timestamp: p.exited}
 	p.stopped = exit
 	killed := p.killed
 	p.mu.Unlock()
@@ -150,6 +155,9 @@ func (p *process) exit() *runtime.Exit {
 func (p *process) end(ctx context.Context) error {
 	p.mu.Lock()
 	running := p.started && p.stopped == nil && !p.over()
+	if !p.started {
+		p.endBy(uint32(unix.SIGKILL)) // from here on it cannot be started
+	}
 	p.mu.Unlock()
 	if running {
 		return fmt.Errorf("%s is running: %w", p.name, errdefs.ErrFailedPrecondition)

@@ -3,6 +3,7 @@
 package runtime
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -22,18 +23,18 @@ const maxProtected = 16
 // CAP_DAC_OVERRIDE by default, and the owner of a file sets its times and links it
 // without any capability. So each becomes a read-only mount of itself, which holds
 // for everybody.
-func protectModules(js *jail.Spec, root *rootfs) error {
+func protectModules(ctx context.Context, js *jail.Spec, root *rootfs) error {
 	// What was mounted here is of a snapshotter that copies before a write. A
 	// directory of the client's may be one of ours, mounted.
 	if root.mounted != "" || js.RootfsReadonly {
 		return nil
 	}
-	shared, err := snapshotter.SharedModules(root.path, maxProtected)
+	shared, err := snapshotter.SharedModules(ctx, root.path, maxProtected)
 	if err != nil {
 		return err
 	}
 	if len(shared) > maxProtected {
-		return snapshotter.Privatize(root.path)
+		return snapshotter.Privatize(ctx, root.path)
 	}
 	protected := make([]jail.Mount, 0, len(shared)+len(js.Mounts))
 	for _, name := range shared {

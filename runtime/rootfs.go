@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/containerd/containerd/v2/core/mount"
 	"github.com/containerd/errdefs"
@@ -28,6 +29,8 @@ type rootfs struct {
 // snapshotter wasm gives) is used as it is, with nothing mounted, and so is a
 // root that the client prepared (dockerd, ctr run --rootfs). Others, such as
 // overlayfs, are mounted at target for the moment.
+//
+// Errors: InvalidArgument: there is none; NotImplemented: mounts that are more than that.
 func openRootfs(target string, root *specs.Root, mounts []mount.Mount) (*rootfs, error) {
 	switch {
 	case len(mounts) == 0:
@@ -37,6 +40,9 @@ func openRootfs(target string, root *specs.Root, mounts []mount.Mount) (*rootfs,
 		return &rootfs{path: root.Path}, nil
 	case len(mounts) == 1 && mounts[0].Type == "bind" && mounts[0].Target == "":
 		return &rootfs{path: mounts[0].Source, flat: true, readonly: slices.Contains(mounts[0].Options, "ro")}, nil
+	}
+	if err := kernelMounts(mounts); err != nil {
+		return nil, err
 	}
 	if err := os.MkdirAll(target, 0o700); err != nil {
 		return nil, fmt.Errorf("a mount point for the root file system: %w", err)
@@ -61,4 +67,17 @@ func (r *rootfs) release(ctx context.Context) {
 	if err != nil {
 		log.G(ctx).WithError(err).WithField("path", r.mounted).Error("releasing a root file system")
 	}
+}
+
+// kernelMounts refuses what only containerd's mount manager can mount: it has a type with
+// what is to be done first, such as "format/mkdir/overlay".
+//
+// Errors: NotImplemented.
+func kernelMounts(mounts []mount.Mount) error {
+	for _, m := range mounts {
+		if strings.Contains(m.Type, "/") {
+			return fmt.Errorf("the root file system is a mount of type %q, which runtime %s cannot have, and which snapshotters such as erofs make: use the snapshotter \"wasm\", or overlayfs: %w", m.Type, Name, errdefs.ErrNotImplemented)
+		}
+	}
+	return nil
 }

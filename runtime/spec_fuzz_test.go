@@ -3,10 +3,13 @@
 package runtime
 
 import (
+	"os"
+	"path"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/containerd/containerd/v2/core/mount"
 	"github.com/containerd/containerd/v2/core/runtime"
 	"github.com/containerd/errdefs"
 	"github.com/containerd/typeurl/v2"
@@ -28,12 +31,20 @@ func FuzzSpec(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add([]byte(`{"process":{"user":{"uid":1000},"args":["/a.wasm"],"cwd":"/"},"root":{"path":"/r"}}`))
+	f.Add([]byte(`{"process":{"args":["sh#a"],"env":["PATH=/bin::x"],"cwd":"/w"},"root":{"path":"/r"},"linux":{"namespaces":[{"type":"pid","path":"/proc/self/ns/pid"}],"cgroupsPath":"a:b:c"}}`))
+	f.Add([]byte(`{"process":{"args":["/a"]},"root":{"path":"/r"},"annotations":{"io.kubernetes.container.terminationMessagePath":"/dev/../end"},"mounts":[{"type":"bind","source":"/src","destination":"/end/","options":["rw"]},{"type":"overlay","options":["lowerdir=/a:/b","upperdir=/c"]}]}`))
+	empty := &rootfs{path: f.TempDir()}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		spec, err := parseSpec(runtime.CreateOpts{Spec: &anypb.Any{TypeUrl: url, Value: text}})
+		opts := runtime.CreateOpts{Spec: &anypb.Any{TypeUrl: url, Value: text}}
+		spec, err := parseSpec(opts)
 		if err != nil {
 			checkClass(t, err)
 			return
 		}
+		checkTerminationFile(t, spec)
+		checkLinuxProgram(t, spec, empty)
+		checkLinuxOpts(t, opts)
+		checkNamesForRunc(t, spec)
 		js := &jail.Spec{StackSize: stackSize}
 		if err := isolation(js, spec); err != nil {
 			checkClass(t, err)
@@ -140,6 +151,128 @@ func checkLinux(t *testing.T, js *jail.Spec, l *specs.Linux) {
 	}
 	if r := l.Resources; r != nil && r.Memory != nil && r.Memory.Limit != nil && *r.Memory.Limit > 0 && js.MemoryLimit != uint64(*r.Memory.Limit) {
 		t.Errorf("memory limit %d became %d", *r.Memory.Limit, js.MemoryLimit)
+	}
+}
+
+// checkTerminationFile: it is a file that is mounted in the container, for writing.
+func checkTerminationFile(t *testing.T, spec *specs.Spec) {
+	t.Helper()
+	file := terminationFile(spec)
+	if file == "" {
+		return
+	}
+	var found *specs.Mount
+	for i, m := range spec.Mounts {
+		if path.Clean(m.Destination) == file {
+			found = &spec.Mounts[i]
+		}
+	}
+	if file != path.Clean(spec.Annotations[TerminationAnnotation]) || file[0] != '/' || strings.Contains(file, "\x00") ||
+		found == nil || slices.Contains(found.Options, "ro") && !slices.Contains(found.Options, "rw") {
+		t.Errorf("termination file %q, mounted by %+v", file, found)
+	}
+}
+
+// checkLinuxProgram: nothing is found in an empty root.
+func checkLinuxProgram(t *testing.T, spec *specs.Spec, empty *rootfs) {
+	t.Helper()
+	inside := *spec
+	inside.Mounts = slices.DeleteFunc(slices.Clone(spec.Mounts), isBind) // no files of the host
+	if startsLinuxProgram(&inside, empty) || moduleIn([]string{empty.path}, &inside) {
+		t.Errorf("args %q name a program in an empty directory", spec.Process.Args)
+	}
+}
+
+// checkLinuxOpts: runc gets the same container, without what is ours, and with a PID
+// namespace that is not the daemon's.
+func checkLinuxOpts(t *testing.T, opts runtime.CreateOpts) {
+	t.Helper()
+	opts.SandboxID, opts.Runtime = "sandbox", Name
+	got, err := linuxOpts(opts, runcRuntime, false)
+	if err != nil {
+		if !errdefs.IsNotFound(err) { // a namespace
+			checkClass(t, err)
+		}
+		return
+	}
+	spec, err := parseSpec(got)
+	if err != nil || got.Runtime != runcRuntime || got.SandboxID != "" || got.Address != "" || otherBinary(got) {
+		t.Errorf("%+v, %v", got, err)
+		return
+	}
+	if spec.Linux == nil {
+		return
+	}
+	for _, ns := range spec.Linux.Namespaces {
+		if ns.Type == specs.PIDNamespace && ns.Path != "" && sameFile(ns.Path, "/proc/self/ns/pid") {
+			t.Errorf("PID namespace %q is the daemon's", ns.Path)
+		}
+	}
+}
+
+func sameFile(a, b string) bool {
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	return errX == nil && errY == nil && os.SameFile(x, y)
+}
+
+// checkNamesForRunc: they are paths, and bounded in number; and so are directories of
+// mounts as a root.
+func checkNamesForRunc(t *testing.T, spec *specs.Spec) {
+	t.Helper()
+	names := namesForRunc(spec.Process)
+	if len(names) > maxNames {
+		t.Errorf("%d names", len(names))
+	}
+	for _, name := range names {
+		if !path.IsAbs(name) || path.Clean(name) != name {
+			t.Errorf("name %q", name)
+		}
+	}
+	for _, m := range spec.Mounts {
+		layers := layersOf([]mount.Mount{{Type: m.Type, Source: m.Source, Options: m.Options}})
+		if m.Type != "bind" && m.Type != "overlay" && layers != nil {
+			t.Errorf("a root of type %q is made of %q", m.Type, layers)
+		}
+	}
+}
+
+// FuzzResources: whatever a client sends to Update is refused as an invalid argument, or
+// asks for a limit of memory that there can be.
+func FuzzResources(f *testing.F) {
+	url, err := typeurl.TypeURL(&specs.LinuxResources{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range []string{`{"memory":{"limit":-1}}`, `{"memory":{"limit":0}}`, `{"memory":{"limit":65536}}`, `{"memory":{"limit":-2}}`, `{"memory":{}}`, `{"cpu":{"shares":2}}`, `[]`, `{"memory":{"limit":1e3}}`} {
+		f.Add([]byte(seed), uint64(1<<20))
+	}
+	f.Fuzz(func(t *testing.T, text []byte, before uint64) {
+		r, err := parseResources(&anypb.Any{TypeUrl: url, Value: text})
+		if err != nil {
+			checkInvalid(t, err)
+			return
+		}
+		limit, err := newLimit(before, r.Memory)
+		given := int64(0)
+		if r.Memory != nil && r.Memory.Limit != nil {
+			given = *r.Memory.Limit
+		}
+		switch {
+		case err != nil:
+			if checkInvalid(t, err); given >= -1 {
+				t.Errorf("limit %d: %v", given, err)
+			}
+		case given == 0 && limit != before, given == -1 && limit != 0, given > 0 && limit != uint64(given), given < -1:
+			t.Errorf("limit %d after %d is %d", given, before, limit)
+		}
+	})
+}
+
+func checkInvalid(t *testing.T, err error) {
+	t.Helper()
+	if !errdefs.IsInvalidArgument(err) {
+		t.Errorf("an error of another class: %v", err)
 	}
 }
 

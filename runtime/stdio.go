@@ -4,10 +4,7 @@ package runtime
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -15,7 +12,6 @@ import (
 
 	"github.com/containerd/containerd/v2/core/runtime"
 	"github.com/containerd/errdefs"
-	"github.com/containerd/fifo"
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
@@ -36,12 +32,12 @@ type stdio struct {
 //
 // Errors: InvalidArgument; NotFound: no such FIFO; NotImplemented: a logger
 // binary; ResourceExhausted: no more terminals.
-func openStdio(ctx context.Context, p *specs.Process, rio runtime.IO) (s *stdio, err error) {
+func openStdio(p *specs.Process, rio runtime.IO) (s *stdio, err error) {
 	s = &stdio{io: rio}
 	if rio.Terminal {
-		err = s.openTerminal(ctx, p.ConsoleSize)
+		err = s.openTerminal(p.ConsoleSize)
 	} else {
-		err = s.openPipes(ctx)
+		err = s.openPipes()
 	}
 	if err != nil {
 		s.abandon()
@@ -50,29 +46,29 @@ func openStdio(ctx context.Context, p *specs.Process, rio runtime.IO) (s *stdio,
 	return s, nil
 }
 
-func (s *stdio) openPipes(ctx context.Context) (err error) {
+func (s *stdio) openPipes() (err error) {
 	for i, uri := range []string{s.io.Stdout, s.io.Stderr} {
 		if s.files[1+i], err = output(uri); err != nil {
 			return err
 		}
 	}
-	fifo, err := openStdin(ctx, s.io.Stdin)
-	if fifo == nil {
+	relay, err := newStdinRelay(s.io.Stdin)
+	if relay == nil {
 		return err
 	}
 	r, w, err := os.Pipe()
 	if err != nil {
-		fifo.Close()
+		relay.close()
 		return fmt.Errorf("a pipe for stdin: %w", err)
 	}
 	s.lent, s.files[0] = r, lend(r, unix.O_RDONLY)
-	s.stdin = &stdinRelay{path: s.io.Stdin, fifo: fifo, to: w}
+	relay.to, s.stdin = w, relay
 	return nil
 }
 
 // openTerminal makes all three one terminal. Of the client's files, stderr is not
 // used.
-func (s *stdio) openTerminal(ctx context.Context, size *specs.Box) (err error) {
+func (s *stdio) openTerminal(size *specs.Box) (err error) {
 	if s.terminal, s.lent, err = openTerminal(s.io.Stdout); err != nil {
 		return err
 	}
@@ -84,9 +80,8 @@ func (s *stdio) openTerminal(ctx context.Context, size *specs.Box) (err error) {
 	for i := range s.files {
 		s.files[i] = lend(s.lent, unix.O_RDWR)
 	}
-	fifo, err := openStdin(ctx, s.io.Stdin)
-	if fifo != nil {
-		s.stdin = &stdinRelay{path: s.io.Stdin, fifo: fifo, to: &keyboard{terminal: s.terminal}}
+	if s.stdin, err = newStdinRelay(s.io.Stdin); s.stdin != nil {
+		s.stdin.to = &keyboard{terminal: s.terminal}
 	}
 	return err
 }
@@ -114,10 +109,17 @@ func (s *stdio) begin(signal func(uint32)) {
 	go s.stdin.run()
 }
 
+// start is for when the guest is about to run.
+func (s *stdio) start() {
+	if s.stdin != nil {
+		s.stdin.keep()
+	}
+}
+
 // end is for a guest that is gone.
 func (s *stdio) end() {
 	if s.stdin != nil {
-		s.stdin.fifo.Close()
+		s.stdin.close()
 	}
 	if s.terminal != nil {
 		s.terminal.end()
@@ -130,7 +132,7 @@ func (s *stdio) abandon() {
 		s.lent.Close()
 	}
 	if s.stdin != nil {
-		s.stdin.fifo.Close()
+		s.stdin.close()
 		s.stdin.to.Close()
 	}
 	if s.terminal != nil {
@@ -159,12 +161,8 @@ func (s *stdio) resize(size runtime.ConsoleSize) error {
 // written: the FIFO ends when its last writer has closed it, which is this one
 // if there is no other.
 func (s *stdio) CloseIO() {
-	if s.stdin == nil {
-		return
-	}
-	// It fails if the FIFO, or the relay, is gone.
-	if fd, err := unix.Open(s.stdin.path, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0); err == nil {
-		unix.Close(fd)
+	if s.stdin != nil {
+		s.stdin.closeIO()
 	}
 }
 
@@ -220,133 +218,4 @@ func (s *stdio) awaitTaken() {
 			awaitEmpty(ctx, f.Path, quietTime)
 		}
 	}
-}
-
-// turns are how often awaitEmpty looks at least before it gives up: where time passes
-// without them, a client has none either.
-const turns = 100
-
-// awaitEmpty waits until a FIFO is empty, as long as somebody has it open for reading and
-// takes something every now and then. It returns at once for what is no FIFO.
-func awaitEmpty(ctx context.Context, path string, patience time.Duration) {
-	// Without a reader this fails, and the output is gone.
-	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return
-	}
-	defer unix.Close(fd)
-	var st unix.Stat_t
-	if unix.Fstat(fd, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFIFO {
-		return
-	}
-	// Most clients have it at once. Hundreds of guests that wait must not take the
-	// processors that their clients need.
-	const soon, late = 100 * time.Microsecond, 5 * time.Millisecond
-	left, since, pause := 0, time.Now(), soon
-	for turn := 0; ; turn++ {
-		n, err := unix.IoctlGetInt(fd, unix.TIOCINQ)
-		if err != nil || n == 0 || !hasReader(fd) {
-			return
-		}
-		if n != left {
-			left, since, pause, turn = n, time.Now(), soon, 0
-		}
-		if time.Since(since) > patience && turn >= turns {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(pause):
-			pause = min(2*pause, late)
-		}
-	}
-}
-
-// hasReader is for the writing end of a FIFO (pipe_poll in the kernel).
-func hasReader(fd int) bool {
-	fds := []unix.PollFd{{Fd: int32(fd)}}
-	_, err := unix.Poll(fds, 0)
-	return err != nil || fds[0].Revents&unix.POLLERR == 0
-}
-
-// readerTime is how long a guest is not made while its client has not opened its output.
-const readerTime = 2 * time.Second
-
-// awaitReaders waits until the FIFOs of a guest's output are open for reading, or
-// for readerTime. Clients open them in the background before they ask for a guest,
-// and one that is short may be over before that: its output would be lost, and a
-// client wait for ever. done is to be called when the guest has opened its own ends:
-// between two writers a reader would see the end.
-func awaitReaders(ctx context.Context, rio runtime.IO) (done func()) {
-	ctx, cancel := context.WithTimeout(ctx, readerTime)
-	defer cancel()
-	var held []int
-	for _, uri := range []string{rio.Stdout, rio.Stderr} {
-		if f, err := output(uri); err == nil && f.Path != "" && f.Flags == unix.O_RDWR {
-			held = append(held, awaitReader(ctx, f.Path)...)
-		}
-	}
-	return func() {
-		for _, fd := range held {
-			unix.Close(fd)
-		}
-	}
-}
-
-// awaitReader returns nothing for what is no FIFO, or has no reader in time.
-func awaitReader(ctx context.Context, path string) (held []int) {
-	for {
-		fd, err := unix.Open(path, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
-		if err == nil {
-			return []int{fd}
-		}
-		if !errors.Is(err, unix.ENXIO) && !errors.Is(err, unix.EINTR) {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(time.Millisecond):
-		}
-	}
-}
-
-// openStdin opens the client's FIFO in the background: the client may come later.
-// It returns nil for a guest without stdin.
-//
-// Errors: NotFound, InvalidArgument: no FIFO.
-func openStdin(ctx context.Context, path string) (io.ReadCloser, error) {
-	if path == "" {
-		return nil, nil
-	}
-	switch info, err := os.Stat(path); {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("stdin %q: no such FIFO: %w", path, errdefs.ErrNotFound)
-	case err != nil:
-		return nil, fmt.Errorf("stdin: %w", err)
-	case info.Mode()&fs.ModeNamedPipe == 0:
-		return nil, fmt.Errorf("stdin %q is not a FIFO: %w", path, errdefs.ErrInvalidArgument)
-	}
-	f, err := fifo.OpenFifo(context.WithoutCancel(ctx), path, unix.O_RDONLY|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, fmt.Errorf("opening stdin: %w", err)
-	}
-	return f, nil
-}
-
-// stdinRelay copies the client's FIFO to what the guest reads: a pipe or a
-// terminal. The guest cannot read the FIFO itself: it would see its end before
-// the client has opened it.
-type stdinRelay struct {
-	path string // of the FIFO
-	fifo io.ReadCloser
-	to   io.WriteCloser
-}
-
-// run ends with the FIFO's last writer, or with the guest.
-func (s *stdinRelay) run() {
-	_, _ = io.Copy(s.to, s.fifo)
-	s.fifo.Close()
-	s.to.Close()
 }

@@ -52,6 +52,40 @@ func TestKeysThatSendSignals(t *testing.T) {
 	}
 }
 
+// FuzzKeys: what keys mean does not depend on how a client's writes cut them up.
+func FuzzKeys(f *testing.F) {
+	f.Add([]byte("text\x03\x16\x03\r"), uint8(5), uint32(unix.ISIG|unix.ICANON|unix.IEXTEN), []byte{3, 28, 4, 22})
+	f.Add([]byte("\x16\x16\x1c\x04"), uint8(1), uint32(unix.ISIG|unix.IEXTEN), []byte{3, 28, 4, 22})
+	f.Add([]byte{0, 0}, uint8(1), uint32(unix.ISIG), []byte{0, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, keys []byte, at uint8, flags uint32, special []byte) {
+		settings := &unix.Termios{Lflag: flags}
+		for i, c := range []int{unix.VINTR, unix.VQUIT, unix.VEOF, unix.VLNEXT} {
+			if i < len(special) {
+				settings.Cc[c] = special[i]
+			}
+		}
+		var once, twice keyboard
+		signal := once.look(keys, settings)
+		cut := min(int(at), len(keys))
+		first, second := twice.look(keys[:cut], settings), twice.look(keys[cut:], settings)
+		if second == 0 {
+			second = first
+		}
+		if signal != second || once.quoted != twice.quoted || cut < len(keys) && once.midLine != twice.midLine {
+			t.Errorf("at once signal %d and %+v, cut after %d signal %d and %+v", signal, once, cut, second, twice)
+		}
+		switch signal {
+		case 0:
+		case uint32(unix.SIGINT), uint32(unix.SIGQUIT):
+			if flags&unix.ISIG == 0 {
+				t.Errorf("signal %d without ISIG", signal)
+			}
+		default:
+			t.Errorf("signal %d", signal)
+		}
+	})
+}
+
 // newTerminal has a FIFO as its output, which is open for reading.
 func newTerminal(t *testing.T) (term *terminal, slave, out *os.File) {
 	t.Helper()

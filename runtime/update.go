@@ -26,12 +26,9 @@ func (t *task) Update(_ context.Context, resources *ptypes.Any, _ map[string]str
 }
 
 func (t *task) update(resources *ptypes.Any) error {
-	var r specs.LinuxResources
-	if resources == nil {
-		return fmt.Errorf("no resources: %w", errdefs.ErrInvalidArgument)
-	}
-	if err := typeurl.UnmarshalTo(resources, &r); err != nil {
-		return fmt.Errorf("the resources: %w: %w", err, errdefs.ErrInvalidArgument)
+	r, err := parseResources(resources)
+	if err != nil {
+		return err
 	}
 	t.starting.Lock() // for one at a time
 	defer t.starting.Unlock()
@@ -46,7 +43,7 @@ func (t *task) update(resources *ptypes.Any) error {
 	if err := t.guest.SetMemoryLimit(limit); err != nil {
 		return err
 	}
-	if err := t.group.Update(&r); err != nil {
+	if err := t.group.Update(r); err != nil {
 		_ = t.guest.SetMemoryLimit(before) // what it has grown to since stays
 		return err
 	}
@@ -54,18 +51,14 @@ func (t *task) update(resources *ptypes.Any) error {
 	return nil
 }
 
-// newLimit is the memory limit in bytes after what was there before, 0 for none: -1
-// lifts it, and 0 leaves it, as in the OCI runtime specification and CRI.
-//
 // Errors: InvalidArgument.
-func newLimit(before uint64, m *specs.LinuxMemory) (uint64, error) {
-	switch {
-	case m == nil || m.Limit == nil || *m.Limit == 0:
-		return before, nil
-	case *m.Limit == -1:
-		return 0, nil
-	case *m.Limit < 0:
-		return 0, fmt.Errorf("linux.resources.memory.limit %d: %w", *m.Limit, errdefs.ErrInvalidArgument)
+func parseResources(resources *ptypes.Any) (*specs.LinuxResources, error) {
+	if resources == nil {
+		return nil, fmt.Errorf("no resources: %w", errdefs.ErrInvalidArgument)
 	}
-	return uint64(*m.Limit), nil
+	var r specs.LinuxResources
+	if err := typeurl.UnmarshalTo(resources, &r); err != nil {
+		return nil, fmt.Errorf("the resources: %w: %w", err, errdefs.ErrInvalidArgument)
+	}
+	return &r, nil
 }

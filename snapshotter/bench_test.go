@@ -110,7 +110,7 @@ func BenchmarkPrivatizeNothing(b *testing.B) {
 	root := b.TempDir()
 	benchTree(b, root, 40<<10)
 	for b.Loop() {
-		if err := Privatize(root); err != nil {
+		if err := Privatize(b.Context(), root); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -35,8 +35,8 @@ func FuzzClone(f *testing.F) {
 			t.Errorf("got  %q\nwant %q", got, want)
 		}
 		checkShared(t, dst, src)
-		must(t, Privatize(dst))
-		if shared, err := SharedModules(dst, 10); err != nil || len(shared) != 0 {
+		must(t, Privatize(t.Context(), dst))
+		if shared, err := SharedModules(t.Context(), dst, 10); err != nil || len(shared) != 0 {
 			t.Errorf("%q are shared still, %v", shared, err)
 		}
 		must(t, removeTree(dst))

@@ -74,7 +74,7 @@ func TestADeepTreeCanBeCountedAndRemovedButNotCommitted(t *testing.T) {
 		t.Errorf("got %d inodes, %v, want %d", usage.Inodes, err, depth+1)
 	}
 	checkClass(t, s.Commit(t.Context(), "image", "deep"), errdefs.ErrInvalidArgument)
-	must(t, Privatize(dir))
+	must(t, Privatize(t.Context(), dir))
 	remove(t, s, "deep")
 	checkConsistent(t, s)
 }

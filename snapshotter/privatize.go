@@ -14,8 +14,8 @@ import (
 // SharedModules returns the paths, relative to root, of the modules in the tree
 // at root that other snapshots share: what no guest must be able to change. It
 // looks for max+1 at most.
-// Symlinks are not followed. An error names the file.
-func SharedModules(root string, max int) (paths []string, err error) {
+// Symlinks are not followed. An error names the file, or is ctx's.
+func SharedModules(ctx context.Context, root string, max int) (paths []string, err error) {
 	fd, err := openRoot(root)
 	if err != nil {
 		return nil, pathError("open tree", root, err)
@@ -41,7 +41,7 @@ func SharedModules(root string, max int) (paths []string, err error) {
 		}
 		return nil
 	}}
-	if err := w.walk(context.Background(), fd); err != nil && !errors.Is(err, errEnough) {
+	if err := w.walk(ctx, fd); err != nil && !errors.Is(err, errEnough) {
 		return nil, err
 	}
 	return paths, nil
@@ -57,10 +57,10 @@ var errEnough = errors.New("enough")
 //
 // No container may be running on the tree. Symlinks are not followed. Names of
 // one module within the tree become separate files. An error names the file,
-// has the class ErrResourceExhausted if the disk is full, and leaves a tree that
-// is complete but still shares modules. Only the attributes of files are read
+// has the class ErrResourceExhausted if the disk is full, or is ctx's, and leaves a
+// tree that is complete but still shares modules. Only the attributes of files are read
 // where there is nothing to do.
-func Privatize(root string) error {
+func Privatize(ctx context.Context, root string) error {
 	fd, err := openRoot(root)
 	if err != nil {
 		return pathError("open tree", root, err)
@@ -70,15 +70,15 @@ func Privatize(root string) error {
 		if e.Nlink < 2 || !mayBeModule(&e.Stat_t) {
 			return nil
 		}
-		if err := c.privatize(e); err != nil {
+		if err := c.privatize(ctx, e); err != nil {
 			return pathError("copy shared module", e.path(), err)
 		}
 		return nil
 	}}
-	return w.walk(context.Background(), fd)
+	return w.walk(ctx, fd)
 }
 
-func (c *copier) privatize(e *entry) (err error) {
+func (c *copier) privatize(ctx context.Context, e *entry) (err error) {
 	in, err := openFile(e.dirfd, e.name)
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func (c *copier) privatize(e *entry) (err error) {
 			_ = unlink(e.dirfd, temp, 0)
 		}
 	}()
-	if err := c.copyFile(context.Background(), e.dirfd, temp, in, &e.Stat_t); err != nil {
+	if err := c.copyFile(ctx, e.dirfd, temp, in, &e.Stat_t); err != nil {
 		return err
 	}
 	if err := retry(func() error { return unix.Renameat(e.dirfd, temp, e.dirfd, e.name) }); err != nil {

@@ -3,6 +3,8 @@
 package snapshotter
 
 import (
+	"context"
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
@@ -31,7 +33,7 @@ func TestPrivatizeReplacesSharedModulesOnly(t *testing.T) {
 	text := lstat(t, filepath.Join(active, "text"))
 	want := describe(t, filepath.Join(active, "a", "b", "m.wasm"))
 	for range 2 { // the second time there is nothing to do
-		must(t, Privatize(active))
+		must(t, Privatize(t.Context(), active))
 		if os.SameFile(lstat(t, filepath.Join(active, "a/b/m.wasm")), lstat(t, filepath.Join(committed, "a/b/m.wasm"))) {
 			t.Error("the module is shared still")
 		}
@@ -59,7 +61,7 @@ func TestPrivatizeOnAFullDiskLeavesTheTreeAsItWas(t *testing.T) {
 	must(t, os.Link(filepath.Join(tree, "m"), filepath.Join(disk, "parent")))
 	want := describe(t, tree)["m"]
 
-	err := Privatize(tree)
+	err := Privatize(t.Context(), tree)
 	checkClass(t, err, unix.ENOSPC)
 	checkClass(t, err, errdefs.ErrResourceExhausted)
 	if err != nil && !strings.Contains(err.Error(), `"m"`) {
@@ -67,5 +69,52 @@ func TestPrivatizeOnAFullDiskLeavesTheTreeAsItWas(t *testing.T) {
 	}
 	if got := describe(t, tree); len(got) != 2 || got["m"] != want {
 		t.Errorf("the tree has become %v", got)
+	}
+}
+
+// endsAfter is a context that has ended when it was asked n times.
+type endsAfter struct {
+	context.Context
+	n int
+}
+
+func (c *endsAfter) Err() error {
+	if c.n--; c.n < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+func TestPrivatizeEndsWithItsContext(t *testing.T) {
+	tree, parent := t.TempDir(), t.TempDir()
+	for _, name := range []string{"a", "b"} {
+		must(t, os.MkdirAll(filepath.Join(tree, name), 0o755))
+		write(t, filepath.Join(tree, name, "m"), module+strings.Repeat("x", 100), 0o444)
+		must(t, os.Link(filepath.Join(tree, name, "m"), filepath.Join(parent, name)))
+	}
+	files := func() map[string]string {
+		all := describe(t, tree)
+		maps.DeleteFunc(all, func(name, _ string) bool { return name == "." || name == "a" || name == "b" }) // their times change
+		return all
+	}
+	want := files()
+	if _, err := SharedModules(&endsAfter{t.Context(), 0}, tree, 10); !errors.Is(err, context.Canceled) {
+		t.Errorf("SharedModules: %v", err)
+	}
+	n := 0
+	for ; ; n++ {
+		err := Privatize(&endsAfter{t.Context(), n}, tree)
+		if got := files(); !maps.Equal(got, want) {
+			t.Errorf("after %d looks at the context the tree is %v, and was %v", n, got, want)
+		}
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+	}
+	if shared, err := SharedModules(t.Context(), tree, 10); n < 2 || len(shared) != 0 || err != nil {
+		t.Errorf("after %d looks %q are shared (%v)", n, shared, err)
 	}
 }

@@ -38,7 +38,7 @@ func TestUsageIsWhatARemovalFrees(t *testing.T) {
 	checkUsage(t, s, "next", 3, textSize+moduleSize)
 	checkUsage(t, s, "last", 2, textSize)
 
-	must(t, Privatize(s.path("4")))
+	must(t, Privatize(t.Context(), s.path("4")))
 	checkUsage(t, s, "last", 5, textSize+3*moduleSize)
 }
 

@@ -125,9 +125,14 @@ void jail_repay(struct jail *j)
 	owing--;
 }
 
+int jail_is_owed(void)
+{
+	return owing > 0;
+}
+
 // patiently tries again while guests owe, and not for long: a client that knows of the end
 // of one may use what that had, as the next exec does in a container. A guest that is to
-// end does not wait.
+// end does not wait. It is for guests' threads; guest.go has another for the daemon's.
 static bool patiently(bool (*try)(struct jail *, uint64_t), struct jail *j, uint64_t bytes)
 {
 	for (int ms = 0;; ms++) {
@@ -140,26 +145,13 @@ static bool patiently(bool (*try)(struct jail *, uint64_t), struct jail *j, uint
 	}
 }
 
-static bool change_limit(struct jail *j, uint64_t bytes)
+int jail_set_limit(struct jail *j, uint64_t bytes)
 {
 	uint64_t before = atomic_exchange(&j->limit->bytes, bytes);
 	if (j->limit->used <= bytes)
-		return true;
+		return 0;
 	j->limit->bytes = before;
-	return false;
-}
-
-int jail_set_limit(struct jail *j, uint64_t bytes)
-{
-	return patiently(change_limit, j, bytes) ? 0 : -1;
-}
-
-bool jail_charge_overhead(struct jail *j, uint64_t bytes)
-{
-	if (!patiently(jail_charge, j, bytes))
-		return false;
-	j->refused = JAIL_REFUSED_NOTHING;
-	return true;
+	return -1;
 }
 
 // jail_prepay charges the memory that an instance starts with, before there is one.

@@ -99,22 +99,45 @@ func New(ctx context.Context, spec *Spec) (*Guest, error) {
 
 // create makes the thread.
 func (g *Guest) create(view *View) error {
-	err := fmt.Errorf("the guest that it is to be beside: %w: %w", errDone, errdefs.ErrFailedPrecondition)
+	var errno error
 	create := func(beside *C.struct_jail) {
 		g.mu.Lock() // its news must not come before g.c is set
 		defer g.mu.Unlock()
-		var errno error
 		g.c, errno = C.jail_create(C.uint64_t(g.id), g.order.spec, beside)
-		if err = nil; g.c == nil {
-			err = noThread(errno)
+		if g.c != nil {
+			errno = nil
 		}
 	}
-	if view == nil {
-		create(nil)
-	} else {
-		view.guest.withC(create)
+	patiently(func() bool {
+		if view == nil {
+			create(nil)
+		} else {
+			errno = errDone
+			view.guest.withC(create)
+		}
+		return !errors.Is(errno, unix.EDQUOT)
+	})
+	switch {
+	case errno == nil:
+		return nil
+	case errors.Is(errno, errDone):
+		return fmt.Errorf("the guest that it is to be beside: %w: %w", errDone, errdefs.ErrFailedPrecondition)
+	default:
+		return noThread(errno)
 	}
-	return err
+}
+
+// patiently calls try again while guests that are over have not given back what they had
+// (budget.c), and not for long. Meanwhile it holds nothing: of every guest the one
+// dispatcher has to take the news.
+func patiently(try func() bool) {
+	for range 500 {
+		owed := C.jail_is_owed() != 0
+		if try() || !owed {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // testSignals ends a guest whose AppArmor profile lets no signals of this process
@@ -358,11 +381,17 @@ func (g *Guest) Memory() uint64 {
 //
 // Errors: FailedPrecondition: it is over, or they have more.
 func (g *Guest) SetMemoryLimit(bytes uint64) error {
-	err := fmt.Errorf("%w: %w", errDone, errdefs.ErrFailedPrecondition)
-	g.withC(func(c *C.struct_jail) {
-		if err = nil; C.jail_set_limit(c, C.uint64_t(orMax(bytes, math.MaxUint64))) != 0 {
-			err = fmt.Errorf("a memory limit of %d bytes is less than what the container has: %w", bytes, errdefs.ErrFailedPrecondition)
-		}
+	var err error
+	patiently(func() bool {
+		err = fmt.Errorf("%w: %w", errDone, errdefs.ErrFailedPrecondition)
+		tooLow := false
+		g.withC(func(c *C.struct_jail) {
+			if err = nil; C.jail_set_limit(c, C.uint64_t(orMax(bytes, math.MaxUint64))) != 0 {
+				err = fmt.Errorf("a memory limit of %d bytes is less than what the container has: %w", bytes, errdefs.ErrFailedPrecondition)
+				tooLow = true
+			}
+		})
+		return !tooLow
 	})
 	return err
 }

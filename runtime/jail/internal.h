@@ -147,7 +147,6 @@ bool jail_share_limit(struct jail *j, uint64_t bytes, struct jail *beside);
 void jail_leave_limit(struct jail *j);
 uint64_t jail_limit(const struct jail *j);
 uint64_t jail_limit_used(const struct jail *j);
-bool jail_charge_overhead(struct jail *j, uint64_t bytes);
 bool jail_prepay(struct jail *j, uint64_t bytes);
 bool jail_charge(struct jail *j, uint64_t bytes);
 bool jail_charge_memory(struct jail *j, uint64_t bytes);

@@ -227,6 +227,9 @@ uint64_t jail_memory(const struct jail *j);
 // jail_set_limit changes the limit of linear memory of a guest and those beside it, in
 // bytes. It returns -1, and does nothing, if they have more than that.
 int jail_set_limit(struct jail *j, uint64_t bytes);
+// jail_is_owed says whether guests that are over have not yet given back what they had:
+// what was refused may be there in a moment.
+int jail_is_owed(void);
 // jail_take_query, after JAIL_EV_LOOKUP, returns what the guest asks, or NULL if it
 // does not any more. That is the guest's, which cannot go on before jail_query_taken.
 const struct jail_query *jail_take_query(struct jail *j);

@@ -243,7 +243,7 @@ static int charge(struct jail *j, const struct jail_spec *spec, struct jail *bes
 {
 	if (!jail_share_limit(j, spec->memory_limit, beside))
 		return ENOMEM;
-	return jail_charge_overhead(j, spec->overhead) ? 0 : EDQUOT;
+	return jail_charge(j, spec->overhead) ? 0 : EDQUOT;
 }
 
 // give_up is for a guest that cannot be charged; a spare thread is as it was.

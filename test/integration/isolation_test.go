@@ -171,8 +171,7 @@ func TestNothingGrows(t *testing.T) {
 	})
 }
 
-// ownGoroutines are the stacks of the daemon's goroutines that are in our code, or
-// in what it uses for stdio.
+// ownGoroutines are the stacks of the daemon's goroutines that are in our code.
 func ownGoroutines(t *testing.T, d *daemon.Daemon) []string {
 	t.Helper()
 	text, err := d.Goroutines(t.Context())
@@ -181,7 +180,7 @@ func ownGoroutines(t *testing.T, d *daemon.Daemon) []string {
 	}
 	var own []string
 	for stack := range strings.SplitSeq(text, "\n\n") {
-		if strings.Contains(stack, "github.com/containerd-wasm/") || strings.Contains(stack, "containerd/fifo") {
+		if strings.Contains(stack, "github.com/containerd-wasm/") {
 			own = append(own, stack)
 		}
 	}

@@ -101,6 +101,10 @@ func TestTransitions(t *testing.T) {
 	expectClass("resizing what is no terminal", b.Task.Resize(b.Ctx, 80, 24), errdefs.IsFailedPrecondition)
 	b.expectStatus(t, containerd.Running)
 
+	// One that is held ends as well, and is then as any other.
+	if err := b.Task.Pause(b.Ctx); err != nil {
+		t.Error(err)
+	}
 	b.kill(t, syscall.SIGKILL)
 	if err := b.Task.Kill(b.Ctx, syscall.SIGKILL); err != nil && !errdefs.IsNotFound(err) {
 		t.Errorf("a second kill: %v", err)
@@ -109,6 +113,7 @@ func TestTransitions(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 	b.expectStatus(t, containerd.Stopped)
+	expectClass("resuming a task that is over", b.Task.Resume(b.Ctx), errdefs.IsFailedPrecondition)
 	// Whoever comes late is told the same.
 	if code := b.wait(t); code != 137 {
 		t.Errorf("exit code %d after the end", code)
@@ -126,8 +131,12 @@ func TestTaskThatIsNeverStarted(t *testing.T) {
 		// The client library kills a created task before it deletes it; the API
 		// itself does not ask for that.
 		"deleted": func(t *testing.T, b *box) {
-			if _, err := b.Daemon.Client().TaskService().Delete(b.Ctx, &tasks.DeleteTaskRequest{ContainerID: b.ID()}); err != nil {
+			r, err := b.Daemon.Client().TaskService().Delete(b.Ctx, &tasks.DeleteTaskRequest{ContainerID: b.ID()})
+			if err != nil {
 				t.Fatal(err)
+			}
+			if code := r.GetExitStatus(); code != 137 {
+				t.Errorf("exit code %d", code)
 			}
 		},
 		"killed": func(t *testing.T, b *box) {
