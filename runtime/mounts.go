@@ -102,10 +102,14 @@ func mountOption(m *jail.Mount, option string) (handled bool, err error) {
 	case "noexec":
 		m.Attr |= unix.MOUNT_ATTR_NOEXEC
 	case "noatime":
-		m.Attr |= unix.MOUNT_ATTR_NOATIME
+		accessTimes(m, unix.MOUNT_ATTR_NOATIME)
+	case "relatime":
+		accessTimes(m, unix.MOUNT_ATTR_RELATIME)
+	case "strictatime":
+		accessTimes(m, unix.MOUNT_ATTR_STRICTATIME)
 	case "nodiratime":
 		m.Attr |= unix.MOUNT_ATTR_NODIRATIME
-	case "bind", "rw", "nosuid", "nodev", "suid", "dev", "exec", "relatime", "strictatime",
+	case "bind", "rw", "nosuid", "nodev", "suid", "dev", "exec",
 		"private", "rprivate", "defaults", "tmpcopyup":
 	case "slave", "rslave":
 		return false, noPropagation(option, "HostToContainer")
@@ -117,6 +121,12 @@ func mountOption(m *jail.Mount, option string) (handled bool, err error) {
 		return false, nil
 	}
 	return true, nil
+}
+
+// accessTimes: the last option holds, and not what the source of a bind mount has.
+func accessTimes(m *jail.Mount, attr uint64) {
+	m.Attr = m.Attr&^unix.MOUNT_ATTR__ATIME | attr
+	m.AttrClear |= unix.MOUNT_ATTR__ATIME
 }
 
 // noPropagation: what is mounted below the source later would have neither NODEV nor

@@ -232,3 +232,40 @@ func TestNothingOfAGuestIsLeft(t *testing.T) {
 		t.Errorf("%d guests are still known", len(guests))
 	}
 }
+
+// A bind mount has the access times of its source, or its own.
+func TestAccessTimes(t *testing.T) {
+	const all = unix.MOUNT_ATTR__ATIME
+	source := t.TempDir()
+	mountTmpfs(t, source)
+	s := spec(t, "spin")
+	for _, tc := range []struct {
+		name       string
+		set, clear uint64
+		// below sources that are mounted relatime and noatime, and of a tmpfs
+		relatime, noatime, tmpfs string
+	}{
+		{"nothing", 0, 0, ",relatime", ",noatime", ",relatime"},
+		{"noatime", unix.MOUNT_ATTR_NOATIME, all, ",noatime", ",noatime", ",noatime"},
+		{"relatime", unix.MOUNT_ATTR_RELATIME, all, ",relatime", ",relatime", ",relatime"},
+		{"strictatime", unix.MOUNT_ATTR_STRICTATIME, all, "", "", ""},
+		{"nodiratime", unix.MOUNT_ATTR_NODIRATIME, 0, ",nodiratime,relatime", ",noatime,nodiratime", ",nodiratime,relatime"},
+		{"both", unix.MOUNT_ATTR_NOATIME | unix.MOUNT_ATTR_NODIRATIME, all, ",noatime,nodiratime", ",noatime,nodiratime", ",noatime,nodiratime"},
+	} {
+		for flags, want := range map[uintptr]string{unix.MS_RELATIME: tc.relatime, unix.MS_NOATIME: tc.noatime} {
+			if err := unix.Mount("", source, "", unix.MS_REMOUNT|unix.MS_BIND|flags, ""); err != nil {
+				t.Fatal(err)
+			}
+			s.Mounts = []Mount{
+				{Source: source, Target: "/bind", Attr: tc.set, AttrClear: tc.clear},
+				{Target: "/tmpfs", Attr: tc.set, AttrClear: tc.clear},
+			}
+			g := create(t, s)
+			for target, want := range map[string]string{"/bind": want, "/tmpfs": tc.tmpfs} {
+				if got := mountOf(t, g, target); got != "rw,nosuid,nodev"+want {
+					t.Errorf("%s: %s is mounted %s, want %s", tc.name, target, got, want)
+				}
+			}
+		}
+	}
+}

@@ -61,6 +61,7 @@ struct jail_mount {
 	const char *name;   // of source, for errors
 	const char *target;
 	uint64_t attr_set;   // MOUNT_ATTR_*, beside the NODEV and NOSUID of every mount
+	uint64_t attr_clear; // those that are not as with source
 	int recursive;       // with the mounts below source (rbind)
 	int attr_recursive;  // attr_set holds for those as well (rro)
 	const char *options; // tmpfs only: "key=value" separated by commas

@@ -54,19 +54,26 @@ const char *jail_root_init(void)
 	return err;
 }
 
-// jail_set_mount_attr sets attributes, and ends propagation. A clone propagates as its
+// change_mount_attr changes attributes, and ends propagation. A clone propagates as its
 // original does, and systemd shares all mounts of a host: what is mounted there later
 // would reach the guest, with none of these attributes, and what is mounted in the
 // guest's root would be mounted on the host too, and stay.
-int jail_set_mount_attr(struct jail *j, int fd, uint64_t attr, int flags, const char *path)
+static int change_mount_attr(
+	struct jail *j, int fd, uint64_t set, uint64_t clear, int flags, const char *path)
 {
 	struct mount_attr attrs;
 	memset(&attrs, 0, sizeof(attrs));
-	attrs.attr_set = attr;
+	attrs.attr_set = set;
+	attrs.attr_clr = clear;
 	attrs.propagation = MS_PRIVATE;
 	if (syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | flags, &attrs, sizeof(attrs)) != 0)
 		return jail_fail(j, "mount_setattr", path);
 	return 0;
+}
+
+int jail_set_mount_attr(struct jail *j, int fd, uint64_t attr, int flags, const char *path)
+{
+	return change_mount_attr(j, fd, attr, 0, flags, path);
 }
 
 // is_sealed: the root is read-only from the beginning. With mounts, mount points may
@@ -155,8 +162,9 @@ static int clone_mount(struct jail *j, const struct jail_mount *m)
 	if (jail_set_mount_attr(j, fd, MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID,
 		    m->recursive ? AT_RECURSIVE : 0, m->name) != 0)
 		return -1;
-	if (m->attr_set != 0 && jail_set_mount_attr(j, fd, m->attr_set,
-					m->attr_recursive ? AT_RECURSIVE : 0, m->name) != 0)
+	if ((m->attr_set | m->attr_clear) != 0 &&
+		change_mount_attr(j, fd, m->attr_set, m->attr_clear,
+			m->attr_recursive ? AT_RECURSIVE : 0, m->name) != 0)
 		return -1;
 	return fd;
 }

@@ -32,6 +32,7 @@ type Mount struct {
 	Name          string // of Source, for errors; empty: the path
 	Target        string // absolute path in the guest; made when it is missing
 	Attr          uint64 // MOUNT_ATTR_* (mount_setattr(2)); NODEV and NOSUID always hold
+	AttrClear     uint64 // which of them are not as with Source: MOUNT_ATTR__ATIME, for an Attr of these
 	Recursive     bool   // with the mounts below Source
 	AttrRecursive bool   // Attr holds for those as well
 	Options       string // of a tmpfs: "size=1m,mode=1777"
@@ -259,6 +260,7 @@ func (o *order) mounts(mounts []Mount) *C.struct_jail_mount {
 			name:           o.optional(cmp.Or(m.Name, m.Source)),
 			target:         o.str(m.Target),
 			attr_set:       C.uint64_t(m.Attr),
+			attr_clear:     C.uint64_t(m.AttrClear),
 			recursive:      flag(m.Recursive),
 			attr_recursive: flag(m.AttrRecursive),
 			options:        o.optional(m.Options),
