@@ -51,7 +51,7 @@ type Guest struct {
 // Errors name the failed step and path. NotFound: a path does not exist, or the
 // AppArmor profile; PermissionDenied, also if that profile lets no signals through;
 // ResourceExhausted: no thread or no memory for its stack; InvalidArgument: a
-// malformed spec.
+// malformed spec; ctx's.
 func New(ctx context.Context, spec *Spec) (*Guest, error) {
 	if errInit != nil {
 		return nil, errInit
@@ -82,6 +82,7 @@ func New(ctx context.Context, spec *Spec) (*Guest, error) {
 	case <-ctx.Done():
 		g.Kill()
 		<-g.done
+		return nil, fmt.Errorf("isolating the guest: %w", context.Cause(ctx))
 	}
 	select {
 	case <-g.done:

@@ -3,10 +3,12 @@
 package jail
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
 )
 
 func TestGuestEndsOnItsOwn(t *testing.T) {
@@ -179,4 +182,22 @@ func TestHammer(t *testing.T) {
 	workers.Wait()
 	close(stop)
 	noise.Wait()
+}
+
+// Who has given up waiting for a guest's isolation is told so.
+func TestContextEndsDuringIsolation(t *testing.T) {
+	s := spec(t, "hello")
+	s.Cgroup = filepath.Join(t.TempDir(), "fifo") // which nobody reads
+	if err := unix.Mkfifo(s.Cgroup, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	soon, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	over, end := context.WithCancel(t.Context())
+	end()
+	for want, ctx := range map[error]context.Context{context.DeadlineExceeded: soon, context.Canceled: over} {
+		if _, err := New(ctx, s); !errors.Is(err, want) || !strings.Contains(err.Error(), "isolating the guest") {
+			t.Errorf("got %v, want %v", err, want)
+		}
+	}
 }
