@@ -65,6 +65,8 @@ check_machine() {
 	case $(uname -v) in *Debian*) ;; *) die "this is not Debian's kernel: $(uname -v)" ;; esac
 	[ "$(stat -f -c %T $cgroup)" = cgroup2fs ] || die "$cgroup is not cgroup v2"
 	! grep -q ' cgroup ' /proc/self/mountinfo || die "there is a cgroup v1 hierarchy"
+	# Without it, tests of profiles see only that they are refused.
+	[ "$(cat /sys/module/apparmor/parameters/enabled)" = Y ] || die "AppArmor is not enabled: security modules $(cat /sys/kernel/security/lsm)"
 	local wanted
 	wanted=$(printf '%016x' $(((1 << ($(cat /proc/sys/kernel/cap_last_cap) + 1)) - 1)))
 	grep -q "^CapEff:.*$wanted" /proc/self/status || die "not all capabilities are there"
