@@ -107,6 +107,45 @@ func TestShares(t *testing.T) {
 	})
 }
 
+// All guests together weigh as much as one of the daemon's threads, however many spin.
+func TestGuestsWeighAsOneThread(t *testing.T) {
+	testutil.RequiresRoot(t)
+	r := openRoot(t, t.TempDir())
+	cpus := unix.NewCPUSet(maxCPUs)
+	cpus.Set(firstCPU(t))
+	var all []*thread
+	for _, file := range append([]string{""}, slices.Repeat([]string{r.Join()}, 16)...) {
+		th, err := newThread(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer th.stop()
+		// A group has no niceness, which the test may have been given.
+		if err := errors.Join(unix.SchedSetaffinityDynamic(th.tid, cpus), unix.Setpriority(unix.PRIO_PROCESS, th.tid, 0)); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, th)
+	}
+	for _, th := range all {
+		th.start.Store(true)
+	}
+	used := func() (daemons, guests time.Duration) {
+		for _, th := range all[1:] {
+			guests += th.used(t)
+		}
+		return all[0].used(t), guests
+	}
+	eventually(t, "a thread of the daemon to get a share", func() error {
+		daemons, guests := used()
+		time.Sleep(time.Second)
+		d, g := used()
+		if daemons, guests = d-daemons, g-guests; daemons == 0 || 4*daemons < guests {
+			return fmt.Errorf("in a second it got %v, the guests %v", daemons, guests)
+		}
+		return nil
+	})
+}
+
 func TestPin(t *testing.T) {
 	testutil.RequiresRoot(t)
 	r := openRoot(t, t.TempDir())

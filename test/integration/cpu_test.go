@@ -16,6 +16,7 @@ import (
 
 	"github.com/containerd-wasm/containerd-wasm/test/daemon"
 	"github.com/containerd-wasm/containerd-wasm/test/images"
+	"github.com/containerd-wasm/containerd-wasm/test/patience"
 )
 
 // guestFile is a file of the guest's thread in procfs.
@@ -97,6 +98,37 @@ func TestGuestsAreInGroups(t *testing.T) {
 	}
 	if left := strings.Join(d.Resources(t).Without(before), "\n"); !strings.Contains(left, "guest in a cgroup") {
 		t.Errorf("the group is not among the daemon's resources:\n%s", left)
+	}
+}
+
+// However many guests spin, the daemon answers, and starts others.
+func TestDaemonBesideGuestsThatSpin(t *testing.T) {
+	d := shared(t)
+	for range 64 {
+		start(t, d, job{image: "spin"})
+	}
+	waitUntilBusy()
+	for what, f := range map[string]func() error{
+		"a call of the API": func() error {
+			_, err := d.Client().Version(t.Context())
+			return err
+		},
+		"a guest's life": func() error {
+			if out := run(t, d, job{image: "exit", args: []string{"7"}}); out.Code != 7 {
+				return fmt.Errorf("code %d", out.Code)
+			}
+			return nil
+		},
+	} {
+		begin := time.Now()
+		if err := f(); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		took := time.Since(begin)
+		t.Logf("%s took %v", what, took)
+		if took > patience.For(10*time.Second) {
+			t.Errorf("%s took %v", what, took)
+		}
 	}
 }
 
