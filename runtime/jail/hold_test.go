@@ -127,17 +127,14 @@ func TestPauseAndResumeOften(t *testing.T) {
 func TestKillWhilePaused(t *testing.T) {
 	for _, kill := range kills {
 		t.Run(kill, func(t *testing.T) {
-			g := started(t, killSpec(t, kill))
-			if err := g.Pause(t.Context()); err != nil && !errdefs.IsFailedPrecondition(err) {
-				t.Fatal(err)
-			}
-			time.Sleep(5 * time.Millisecond)
-			g.Kill()
-			select {
-			case <-g.Done():
-			case <-time.After(10 * time.Second):
-				t.Fatal("the guest is still there")
-			}
+			endPromptly(t, func() *Guest {
+				g := started(t, killSpec(t, kill))
+				if err := g.Pause(t.Context()); err != nil && !errdefs.IsFailedPrecondition(err) {
+					t.Fatal(err)
+				}
+				time.Sleep(5 * time.Millisecond)
+				return g
+			})
 		})
 	}
 }

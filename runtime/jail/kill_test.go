@@ -60,22 +60,20 @@ func blocked(tb testing.TB, s *Spec) {
 func TestKillEndsTheGuest(t *testing.T) {
 	for _, kill := range kills {
 		t.Run(kill, func(t *testing.T) {
-			g := create(t, killSpec(t, kill))
-			if err := g.Start(); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(20 * time.Millisecond)
-			if over(g) && !endsByItself(kill) {
-				t.Fatalf("ended by itself: %+v", g.Result())
-			}
-			g.Kill()
-			select {
-			case <-g.Done():
-			case <-time.After(10 * time.Second):
-				t.Fatal("the guest is still there")
-			}
-			if got := g.Result().Ending; got != Killed && !endsByItself(kill) {
-				t.Fatalf("ended as %d", got)
+			var all []*Guest
+			endPromptly(t, func() *Guest {
+				g := started(t, killSpec(t, kill))
+				all = append(all, g)
+				time.Sleep(20 * time.Millisecond)
+				if over(g) && !endsByItself(kill) {
+					t.Fatalf("ended by itself: %+v", g.Result())
+				}
+				return g
+			})
+			for _, g := range all {
+				if got := g.Result().Ending; got != Killed && !endsByItself(kill) {
+					t.Fatalf("ended as %d", got)
+				}
 			}
 		})
 	}
