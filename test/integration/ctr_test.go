@@ -108,6 +108,7 @@ func TestMounts(t *testing.T) {
 		"write below read-only":     {mode: "ro", args: []string{"write", "/data/sub/file", "new"}, code: 1, left: "old"},
 		"read writable":             {mode: "rw", args: []string{"cat", "/data/file"}, out: "old", left: "old"},
 		"write writable":            {mode: "rw", args: []string{"write", "/data/file", "new"}, left: "new"},
+		"read without access times": {mode: "ro:noatime", args: []string{"cat", "/data/file"}, out: "old", left: "old"},
 		"read a file":               {mode: "ro", file: true, args: []string{"cat", "/etc/one"}, out: "old", left: "old"},
 		"write a file":              {mode: "rw", file: true, args: []string{"write", "/etc/one", "new"}, left: "new"},
 		"write a read-only file":    {mode: "ro", file: true, args: []string{"write", "/etc/one", "new"}, code: 1, left: "old"},
