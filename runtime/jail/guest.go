@@ -131,8 +131,7 @@ func (g *Guest) testSignals() error {
 
 func noThread(err error) error {
 	if errors.Is(err, unix.EDQUOT) {
-		return fmt.Errorf("the guests of the daemon take %d of the %d MiB that they may have: raise max_memory in the runtime's configuration, or run fewer: %w",
-			C.jail_budget_used()>>20, C.jail_budget()>>20, errdefs.ErrResourceExhausted)
+		return errBudget()
 	}
 	return fmt.Errorf("no thread for the guest: %w: %w", err, errdefs.ErrResourceExhausted)
 }

@@ -184,11 +184,19 @@ struct jail_answer {
 const char *jail_init(const void *keepalive, const char *cgroup);
 
 // jail_set_budget bounds what all guests may have together, in bytes: linear
-// memory, stacks, and what each is said to take besides. jail_budget_used is what
-// they have.
+// memory, stacks, what each is said to take besides, and what is charged for all of
+// them. jail_budget_used is what they have.
 void jail_set_budget(uint64_t bytes);
 uint64_t jail_budget(void);
 uint64_t jail_budget_used(void);
+// jail_charge_daemon charges what is no single guest's. It returns -1, and does nothing, if
+// there is no room.
+int jail_charge_daemon(uint64_t bytes);
+void jail_repay_daemon(uint64_t bytes);
+// jail_set_spare says how much of that the daemon gives back, piece by piece, as soon as
+// others lack it: each time that jail_wait_asked, which is for one caller, returns.
+void jail_set_spare(uint64_t bytes);
+int jail_wait_asked(void); // 0, since cgo wants some result
 
 // jail_create makes the thread. The answer comes as JAIL_EV_CREATED or
 // JAIL_EV_EXITED for id. Returns NULL and sets errno if no thread could be
