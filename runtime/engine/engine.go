@@ -29,7 +29,7 @@ import (
 )
 
 // Config says where compiled code is kept and what compiling may cost. All
-// fields but Store, Optimize, Observer, IdleTime and MaxParallel are required.
+// fields but Store, Optimize, Observer, Budget, IdleTime and MaxParallel are required.
 type Config struct {
 	// Root is the directory for the code of the engine's own modules, made with
 	// mode 0700. No two engines share one.
@@ -41,6 +41,8 @@ type Config struct {
 	Optimize Tier
 	// Observer is told of what takes time. It must not block.
 	Observer func(Event)
+	// Budget is what loaded modules count against; nil: nothing.
+	Budget Budget
 	// CompileTimeout is the wall-clock time that one module may take.
 	CompileTimeout time.Duration
 	// CompileMemory is how many bytes of private memory the compiler may take
@@ -124,6 +126,7 @@ type Engine struct {
 	mu         sync.Mutex
 	closed     bool
 	modules    map[Key]*shared
+	idle       uint64 // bytes of those that nobody holds, and of those being unloaded
 	compiling  map[Key]*compilation
 	optimizing map[Key]bool
 }
@@ -172,6 +175,9 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.Store == nil {
 		e.cfg.Store = own
 	}
+	if cfg.Budget == nil {
+		e.cfg.Budget = noBudget{}
+	}
 	e.compile = e.compileInChild
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.builds.Go(e.optimizeAll)
@@ -191,8 +197,8 @@ type Use struct {
 // may be closed once Load returns. The caller releases the module.
 //
 // Errors name the file's base name. ErrInvalidArgument: not a module that this
-// host can run. ErrResourceExhausted: it ran into a configured limit, which the
-// text names. ErrInternal: the compiler failed on it. ErrUnavailable: the
+// host can run. ErrResourceExhausted: it ran into a configured limit, or the budget
+// has no room, of which the text names the key. ErrInternal: the compiler failed on it. ErrUnavailable: the
 // engine is closed, could not start its compiler or store what it made, or the
 // file keeps changing. If ctx ends first, its error; the work then goes on for the
 // next caller.

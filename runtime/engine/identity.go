@@ -113,7 +113,6 @@ func (e *Engine) digestFile(f *os.File, sealed bool) (digest.Digest, fileID, err
 		return "", fileID{}, err
 	}
 	e.counters.moduleReads.Add(1)
-	e.counters.moduleBytes.Add(uint64(before.size))
 	after, _, err := identify(f, e.cfg.MaxModuleSize, sealed)
 	if err != nil {
 		return "", fileID{}, err
