@@ -188,6 +188,9 @@ func New(cfg Config) (*Engine, error) {
 type Use struct {
 	// Container is its id, in the context's namespace.
 	Container string
+	// Tenant is on whose behalf, within that namespace. Starts that wait for a
+	// compiler take turns by it; "" is one as well.
+	Tenant string
 	// Sealed: the file is an image's, and nobody can change its bytes, so that it
 	// is read once, however often it gets a new name.
 	Sealed bool

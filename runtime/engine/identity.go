@@ -73,7 +73,7 @@ const changedRetries = 3
 
 func (e *Engine) loadFile(ctx context.Context, f *os.File, use Use) (*Module, error) {
 	namespace, _ := namespaces.Namespace(ctx)
-	q := request{store: e.cfg.Store, name: f.Name(), namespace: namespace, container: use.Container}
+	q := request{store: e.cfg.Store, name: f.Name(), namespace: namespace, container: use.Container, tenant: namespace + "/" + use.Tenant}
 	for range changedRetries {
 		d, id, err := e.digestFile(f, use.Sealed)
 		if err != nil {

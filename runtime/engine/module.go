@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -56,7 +57,8 @@ type shared struct {
 	// Guarded by Engine.mu.
 	refs      int // the build counts as one; negative: unloaded
 	idleSince time.Time
-	charged   uint64 // bytes; set before the build is over
+	charged   uint64   // bytes; set before the build is over
+	tenants   []string // whose starts wait for the build
 
 	compiling chan struct{} // closed when the build begins to wait for a compiler
 	ready     chan struct{} // closed when err, or all others, are set
@@ -165,6 +167,10 @@ func (e *Engine) join(q request, rec Record, newSource func() (source, error)) (
 			e.addIdle(s, -1)
 		}
 		s.refs++
+		if !s.isReady() && !slices.Contains(s.tenants, q.tenant) {
+			s.tenants = append(s.tenants, q.tenant)
+			e.promote(rec.Key)
+		}
 		e.counters.memoryHits.Add(1)
 		return s, nil
 	}
@@ -175,7 +181,7 @@ func (e *Engine) join(q request, rec Record, newSource func() (source, error)) (
 	if err != nil {
 		return nil, err
 	}
-	s := &shared{rec: rec, refs: 2, compiling: make(chan struct{}), ready: make(chan struct{})}
+	s := &shared{rec: rec, refs: 2, tenants: []string{q.tenant}, compiling: make(chan struct{}), ready: make(chan struct{})}
 	e.modules[rec.Key] = s
 	e.builds.Go(func() {
 		defer src.close()
