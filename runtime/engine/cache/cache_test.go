@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 	"testing/iotest"
+	"unicode/utf8"
 
 	"github.com/containerd/containerd/v2/core/containers"
 	"github.com/containerd/containerd/v2/core/content"
@@ -247,6 +248,28 @@ func TestRestart(t *testing.T) {
 	}
 	if all := w.codes("b"); len(all) != 1 || all[0].Labels[labelNote] != note {
 		t.Errorf("the copy lacks the note: %v", all)
+	}
+}
+
+// A label that is not UTF-8 could not be sent to any client: lists of content would fail.
+func TestNoteIsText(t *testing.T) {
+	w := newWorld(t)
+	module := digest.FromBytes(moduleOf("app"))
+	rec := recordOf(w.store, module, engine.Tier0)
+	if err := w.fake.compile(w.in("a"), module, engine.Tier0); err != nil {
+		t.Fatal(err)
+	}
+	for _, note := range []string{"x" + strings.Repeat("é", 2000), strings.Repeat("x\xff", 1000), "short \xc3"} {
+		if err := w.store.Annotate(t.Context(), rec.Key, note); err != nil {
+			t.Fatal(err)
+		}
+		all := w.codes("a")
+		if len(all) != 1 || !utf8.ValidString(all[0].Labels[labelNote]) || len(all[0].Labels[labelNote]) < 7 {
+			t.Errorf("%.9q is noted as %v", note, all)
+		}
+		if got, _ := w.store.Lookup(rec.Key); len(all) == 1 && got != all[0].Labels[labelNote] {
+			t.Errorf("the index has %q", got)
+		}
 	}
 }
 
