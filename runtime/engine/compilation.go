@@ -66,7 +66,7 @@ func (e *Engine) compileShared(q request, p priority, open func() (*image, error
 		e.mu.Unlock()
 		close(c.done)
 		if c.err == nil && q.container != "" {
-			q.store.Use(e.in(q.namespace), q.container, nil, rec)
+			q.store.Use(e.in(q.namespace), q.container, FileID{}, rec)
 		}
 	})
 	return c

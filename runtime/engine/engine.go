@@ -69,9 +69,8 @@ type Config struct {
 // a module or of what it compiles to, within range.
 const maxModuleSize = 1 << 30
 
-// Validate returns ErrInvalidArgument, naming the configuration key, and sets
-// MaxParallel if it is 0.
-func (c *Config) Validate() error {
+// Validate returns ErrInvalidArgument, naming the configuration key.
+func (c Config) Validate() error {
 	invalid := func(key, want string, got any) error {
 		return fmt.Errorf("engine configuration: %s must be %s, not %v: %w", key, want, got, errdefs.ErrInvalidArgument)
 	}
@@ -97,9 +96,6 @@ func (c *Config) Validate() error {
 	case c.MaxParallel < 0:
 		return invalid("max_parallel", "0 (half of the CPUs) or more", c.MaxParallel)
 	}
-	if c.MaxParallel == 0 {
-		c.MaxParallel = max(1, runtime.NumCPU()/2)
-	}
 	return nil
 }
 
@@ -114,7 +110,7 @@ type Engine struct {
 	// compile is compileInChild, but for tests that count or replace it.
 	compile func(context.Context, *image, order) error
 
-	files   *bounded[fileID, digest.Digest] // digests of unchanged files
+	files   *bounded[FileID, digest.Digest] // digests of unchanged files
 	refused *bounded[Key, error]            // recent refusals
 
 	ctx        context.Context // ends with Close
@@ -142,13 +138,16 @@ const (
 	refusedFor = 10 * time.Minute
 )
 
-// New makes an engine, and removes what compilers left under cfg.Root when the
-// process ended without Close. A bad cfg is ErrInvalidArgument. It also turns
+// New makes an engine, and removes from cfg.Root what an earlier process did not finish
+// storing, and code of another build. A bad cfg is ErrInvalidArgument. It also turns
 // WasmEdge's logging off for the whole process: it goes to fds 1 and 2, which
 // in a jail are the guest's.
 func New(cfg Config) (*Engine, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
+	}
+	if cfg.MaxParallel == 0 {
+		cfg.MaxParallel = max(1, runtime.NumCPU()/2)
 	}
 	wasmedge.SetLogOff()
 	cpu, err := cpuModel()
@@ -164,7 +163,7 @@ func New(cfg Config) (*Engine, error) {
 		cpu:        cpu,
 		own:        own,
 		queue:      &queue{max: cfg.MaxParallel},
-		files:      newBounded[fileID, digest.Digest](maxFiles, 0),
+		files:      newBounded[FileID, digest.Digest](maxFiles, 0),
 		refused:    newBounded[Key, error](maxRefused, refusedFor),
 		toOptimize: make(chan request, maxOptimizing),
 		naming:     make(chan struct{}, maxNaming),

@@ -108,7 +108,7 @@ func TestContainerRefers(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.container("a", id, parent)
-		w.store.Use(w.in("a"), id, nil, rec)
+		w.store.Use(w.in("a"), id, engine.FileID{}, rec)
 		w.eventually("the container is labelled", func() bool {
 			c, err := metadata.NewContainerStore(w.db).Get(w.in("a"), id)
 			return err == nil && c.Labels[refLabel(volume)] != ""
@@ -124,7 +124,7 @@ func TestContainerRefers(t *testing.T) {
 	if err := w.fake.compile(w.in("a"), volume, engine.Tier0); err != nil {
 		t.Fatal(err)
 	}
-	w.store.Use(w.in("a"), "gone", nil, rec)
+	w.store.Use(w.in("a"), "gone", engine.FileID{}, rec)
 	w.eventually("the code goes", func() bool {
 		w.collect()
 		return len(w.codes("a")) == 1 // the image's
@@ -141,7 +141,7 @@ func TestContainerRefersToFewModules(t *testing.T) {
 		if err := w.fake.compile(w.in("a"), module, engine.Tier0); err != nil {
 			t.Fatal(err)
 		}
-		w.store.Use(w.in("a"), "c", nil, recordOf(w.store, module, engine.Tier0))
+		w.store.Use(w.in("a"), "c", engine.FileID{}, recordOf(w.store, module, engine.Tier0))
 		w.unleased()
 		w.collect()
 		w.expectFound(w.in("a"), recordOf(w.store, module, engine.Tier0), true)
@@ -164,7 +164,7 @@ func TestStartOfAnImagesModule(t *testing.T) {
 	if err := w.fake.compile(w.in("a"), module, engine.Tier0); err != nil {
 		t.Fatal(err)
 	}
-	w.store.Use(w.in("a"), "c", "inode", recordOf(w.store, module, engine.Tier0))
+	w.store.Use(w.in("a"), "c", engine.FileID{Ino: 1}, recordOf(w.store, module, engine.Tier0))
 	w.eventually("the snapshot is labelled", func() bool {
 		info, err := w.db.Snapshotter("wasm").Stat(w.in("a"), "image")
 		return err == nil && info.Labels[refLabel(module)] != ""
@@ -434,7 +434,7 @@ func TestWithoutSnapshotter(t *testing.T) {
 	if err := w.fake.compile(w.in("a"), module, engine.Tier0); err != nil {
 		t.Fatal(err)
 	}
-	s.Use(w.in("a"), c.ID, nil, recordOf(s, module, engine.Tier0))
+	s.Use(w.in("a"), c.ID, engine.FileID{}, recordOf(s, module, engine.Tier0))
 	w.eventually("the container is labelled", func() bool {
 		got, err := metadata.NewContainerStore(w.db).Get(w.in("a"), c.ID)
 		return err == nil && got.Labels[refLabel(module)] != ""
