@@ -23,6 +23,7 @@ import (
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/engine"
 	"github.com/containerd-wasm/containerd-wasm/runtime/engine/cache"
+	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
 	"github.com/containerd-wasm/containerd-wasm/runtime/telemetry"
 )
 
@@ -92,7 +93,7 @@ func initEngine(ic *plugin.InitContext) (any, error) {
 		return nil, err
 	}
 	store, events := v.(*cache.Store), bus.(*exchange.Exchange)
-	config.Store = store
+	config.Store, config.Budget = store, jail.Budget{}
 	config.Observer = func(e engine.Event) { announce(ic.Context, store, events, e) }
 	e, err := engine.New(config)
 	if err != nil {

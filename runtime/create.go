@@ -50,7 +50,7 @@ func (m *Manager) newTask(ctx context.Context, k key, opts runtime.CreateOpts) (
 	}
 	js.Termination = terminationFile(spec)
 	js.Rootfs, js.RootfsReadonly, js.RootfsSealed = root.path, spec.Root.Readonly || root.readonly, root.readonly
-	t := &task{manager: m, key: k, sandbox: opts.SandboxID}
+	t := &task{manager: m, key: k, sandbox: opts.SandboxID, tenant: spec.Annotations[sandboxNamespace]}
 	t.limit.Store(js.MemoryLimit)
 	isSealed := func(f *os.File) bool {
 		if !sealed(f, js, root) {
@@ -59,7 +59,7 @@ func (m *Manager) newTask(ctx context.Context, k key, opts runtime.CreateOpts) (
 		t.sealed, _ = f.Stat() // which sealed did as well
 		return true
 	}
-	if t.module, err = m.loadEntrypoint(ctx, k.id, js, spec.Process, isSealed); err != nil {
+	if t.module, err = m.loadEntrypoint(ctx, t.use(), js, spec.Process, isSealed); err != nil {
 		return nil, err
 	}
 	// Again: that may have taken minutes.

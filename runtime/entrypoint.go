@@ -21,18 +21,19 @@ import (
 
 // loadEntrypoint finds the module that the command names and loads it, and
 // fills in what the guest is called with. isSealed says whether nobody can
-// change a file.
+// change a file, which is what use.Sealed becomes.
 //
 // Errors: NotFound naming the path and which modules there are, or the function and
 // which others there are; otherwise what is wrong with the module (engine.Load).
-func (m *Manager) loadEntrypoint(ctx context.Context, container string, js *jail.Spec, p *specs.Process, isSealed func(*os.File) bool) (*engine.Module, error) {
+func (m *Manager) loadEntrypoint(ctx context.Context, use engine.Use, js *jail.Spec, p *specs.Process, isSealed func(*os.File) bool) (*engine.Module, error) {
 	e, err := openEntrypoint(js, p)
 	if err != nil {
 		return nil, err
 	}
 	defer e.file.Close()
 	ctx, end := telemetry.Stage(ctx, telemetry.StageLoad)
-	module, err := m.engine.Load(ctx, e.file, engine.Use{Container: container, Sealed: isSealed(e.file)})
+	use.Sealed = isSealed(e.file)
+	module, err := m.engine.Load(ctx, e.file, use)
 	end(err)
 	if err != nil {
 		return nil, err

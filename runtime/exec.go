@@ -128,7 +128,7 @@ func (t *task) newExec(ctx context.Context, id string, opts runtime.ExecOpts) (*
 	}
 	defer js.View.Close()
 	js.Rootfs = js.View.Root()
-	module, err := t.manager.loadEntrypoint(ctx, t.key.id, &js, p, t.isSealed)
+	module, err := t.manager.loadEntrypoint(ctx, t.use(), &js, p, t.isSealed)
 	if err != nil {
 		return nil, err
 	}

@@ -38,7 +38,7 @@ type Config struct {
 	// guest touches takes memory.
 	StackSize uint64
 	// MaxMemory is what all guests may have together, in bytes: linear memory,
-	// stacks, and what the engine takes for each. 0: three quarters of the
+	// stacks, what the engine takes for each, and their modules. 0: three quarters of the
 	// host's, or of the daemon's cgroup.
 	MaxMemory uint64
 	// MaxGuests is how many guests and pods there may be. 0: as many as
@@ -65,7 +65,8 @@ type Manager struct {
 type key struct{ namespace, id string }
 
 // NewManager prepares the process for guests and cleans the state directory
-// of what an earlier daemon left there.
+// of what an earlier daemon left there. The engine's budget is jail.Budget. It works
+// once.
 //
 // Errors: InvalidArgument naming the configuration key; FailedPrecondition:
 // the process lacks what jails need.
@@ -85,6 +86,7 @@ func NewManager(ctx context.Context, config Config, e *engine.Engine, publisher 
 	if err := jail.Init(keepalive.AST(), cgroups.Join()); err != nil {
 		return nil, err
 	}
+	jail.Budget{}.GiveBack(e.UnloadOldest)
 	if err := resetState(config.State); err != nil {
 		return nil, fmt.Errorf("cleaning %q: %w", config.State, err)
 	}

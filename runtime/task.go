@@ -27,6 +27,7 @@ type task struct {
 	manager *Manager
 	key     key
 	sandbox string        // id, or empty
+	tenant  string        // the pod's namespace in Kubernetes, or empty
 	limit   atomic.Uint64 // bytes of linear memory, 0: none
 	ooms    atomic.Uint64 // guests that died of it
 	module  *engine.Module
@@ -39,6 +40,13 @@ type task struct {
 }
 
 var _ runtime.Task = (*task)(nil)
+
+// sandboxNamespace is upstream's name (internal/cri/annotations), which no annotation of a
+// pod overrides.
+const sandboxNamespace = "io.kubernetes.cri.sandbox-namespace"
+
+// use is for whom modules are loaded.
+func (t *task) use() engine.Use { return engine.Use{Container: t.key.id, Tenant: t.tenant} }
 
 func (t *task) ID() string        { return t.key.id }
 func (t *task) Namespace() string { return t.key.namespace }

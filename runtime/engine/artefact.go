@@ -21,25 +21,37 @@ import (
 type artefact struct {
 	header
 
-	mem []byte
+	mem   []byte
+	repay func() // or nil
 }
 
 func (a *artefact) code() []byte  { return a.mem[headerSize:][:a.Size] }
 func (a *artefact) names() []byte { return a.mem[headerSize:][a.Size:] }
-func (a *artefact) close()        { _ = unix.Munmap(a.mem) } // fails only for memory not mapped
 
-// readArtefact reads and verifies the artefact of k; the caller closes it.
-func readArtefact(k Key, blob Blob) (*artefact, error) {
+func (a *artefact) close() {
+	_ = unix.Munmap(a.mem) // fails only for memory not mapped
+	if a.repay != nil {
+		a.repay()
+	}
+}
+
+func artefactSize(blob Blob) (uint64, error) {
 	size := blob.Size()
 	if size <= int64(headerSize) || size > int64(headerSize)+maxCode+binary.MaxNames {
-		return nil, fmt.Errorf("artefact has a bad size: %d bytes", size)
+		return 0, fmt.Errorf("artefact has a bad size: %d bytes", size)
 	}
+	return uint64(size), nil
+}
+
+// readArtefact reads and verifies the artefact of k; the caller closes it. size is
+// artefactSize.
+func readArtefact(k Key, blob Blob, size uint64) (*artefact, error) {
 	mem, err := unix.Mmap(-1, 0, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	if err != nil {
 		return nil, err
 	}
 	a := &artefact{mem: mem}
-	if _, err = io.ReadFull(io.NewSectionReader(blob, 0, size), mem); err == nil {
+	if _, err = io.ReadFull(io.NewSectionReader(blob, 0, int64(size)), mem); err == nil {
 		err = a.verify(k, blob.Digest())
 	}
 	if err != nil {

@@ -3,14 +3,19 @@
 package engine
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/containerd/errdefs"
+	"github.com/opencontainers/go-digest"
 	"github.com/second-state/WasmEdge-go/wasmedge"
 
 	"golang.org/x/sys/unix"
@@ -204,4 +209,75 @@ func TestProposals(t *testing.T) {
 	if c.IsCompilerGenericBinary() || c.IsForceInterpreter() {
 		t.Error("code is generic or interpreted")
 	}
+}
+
+// What the disk has is taken for an artefact only if it is whole, and the one that is
+// asked for. A header with a good checksum may say anything.
+func FuzzArtefact(f *testing.F) {
+	h := recordOf([]byte("code"))
+	h.NamesSize, h.NamesDigest = 5, sha256.Sum256([]byte("names"))
+	good := append(h.encode(), "codenames"...)
+	f.Add(good, false, false)
+	f.Add(good[:headerSize], true, false)
+	f.Add(append(bytes.Clone(good), 0), true, true)
+	h.Size, h.NamesSize = 1<<64-1, 10
+	f.Add(append(h.encode(), "codenames"...), true, true)
+	h.Key[0], h.Size, h.NamesSize = 1, 9, 0
+	f.Add(append(h.encode(), "codenames"...), true, true)
+	f.Add([]byte{}, false, false)
+	f.Fuzz(func(t *testing.T, b []byte, summed, stored bool) {
+		if summed && len(b) >= headerSize {
+			b = bytes.Clone(b)
+			sum := sha256.Sum256(b[:headerSize-sha256.Size])
+			copy(b[headerSize-sha256.Size:], sum[:])
+		}
+		blob := memBlob{bytes.NewReader(b), ""}
+		if stored {
+			blob.digest = digest.FromBytes(b)
+		}
+		size, err := artefactSize(blob)
+		if err != nil {
+			return
+		}
+		a, err := readArtefact(Key{}, blob, size)
+		if err != nil {
+			return
+		}
+		defer a.close()
+		if a.Key != (Key{}) || !bytes.Equal(slices.Concat(a.header.encode(), a.code(), a.names()), b) {
+			t.Errorf("%x is taken for %+v", b, a.header)
+		}
+		if !stored && (sha256.Sum256(a.code()) != a.Digest || sha256.Sum256(a.names()) != a.NamesDigest) {
+			t.Errorf("%x does not have the digests of %+v", b, a.header)
+		}
+	})
+}
+
+// A compiler's file is stored only if it is what the compiler said, however it is read.
+func FuzzRecorded(f *testing.F) {
+	f.Add([]byte("code"), []byte("code"), uint8(0))
+	f.Add([]byte("code"), []byte("codes"), uint8(1))
+	f.Add([]byte("code"), []byte("cod"), uint8(2))
+	f.Add([]byte("code"), []byte("c0de"), uint8(3))
+	f.Add([]byte{}, []byte{}, uint8(4))
+	f.Fuzz(func(t *testing.T, said, file []byte, how uint8) {
+		var src io.Reader = bytes.NewReader(file)
+		switch how % 5 {
+		case 1:
+			src = iotest.OneByteReader(src)
+		case 2:
+			src = iotest.HalfReader(src)
+		case 3:
+			src = iotest.DataErrReader(src)
+		case 4:
+			src = iotest.TimeoutReader(src)
+		}
+		got, err := io.ReadAll(newRecorded(recordOf(said), src))
+		if err == nil && !bytes.Equal(got, said) {
+			t.Errorf("%x is stored for %x", got, said)
+		}
+		if equal := bytes.Equal(said, file); how%5 != 4 && equal != (err == nil) || !equal && err == nil {
+			t.Errorf("%x for %x: %v", file, said, err)
+		}
+	})
 }

@@ -33,15 +33,16 @@ func (e *Engine) build(s *shared, q request, src source) error {
 	if c.err != nil {
 		return c.err
 	}
-	if err := e.loadStored(s, q); err != nil {
+	err = e.loadStored(s, q)
+	if err != nil && !isNoRoom(err) {
 		return fmt.Errorf("was compiled but cannot be loaded: %w: %w", err, errdefs.ErrInternal)
 	}
-	return nil
+	return err
 }
 
 // loadStored loads the artefact of a module; ErrNotFound if there is none that can
 // be used, ErrResourceExhausted if the module has more of something than is
-// configured.
+// configured, errNoRoom.
 //
 // What WasmEdge's loader gets here are the bytes that a child has had it load
 // before: their digest is the one that the child told.
@@ -59,25 +60,35 @@ func (e *Engine) loadStored(s *shared, q request) error {
 	if err := e.cfg.bounds().check(a.Counts); err != nil {
 		return fmt.Errorf("%w: %w", err, errdefs.ErrResourceExhausted)
 	}
-	s.code, err = binary.CheckCompiled(a.code())
-	if err == nil {
-		s.functions, err = functionsOf(a.code())
-	}
-	if err == nil {
-		e.counters.validations.Add(1)
-		s.ast, err = loadAST(a.code())
-	}
+	s.info, s.head = Info{Counts: a.Counts, Size: a.Size}, a.header
+	repay, err := e.charge(s.info.ModuleBytes())
 	if err != nil {
+		return err
+	}
+	if err := s.load(a.code()); err != nil {
+		repay()
 		return e.discard(ctx, q.store, s.rec.Key, fmt.Errorf("artefact %w", err))
 	}
-	s.info, s.head = Info{Counts: a.Counts, Size: a.Size}, a.header
+	s.charged = s.info.ModuleBytes()
 	e.counters.loads.Add(1)
 	e.tell(Event{Kind: Loaded, Namespace: q.namespace, Container: q.container, Name: q.name,
 		Module: q.digest, Tier: s.rec.Tier, Took: time.Since(started)})
 	return nil
 }
 
-// openArtefact reads an artefact; ErrNotFound if there is none that can be used.
+func (s *shared) load(code []byte) (err error) {
+	if s.code, err = binary.CheckCompiled(code); err != nil {
+		return err
+	}
+	if s.functions, err = functionsOf(code); err != nil {
+		return err
+	}
+	s.ast, err = loadAST(code)
+	return err
+}
+
+// openArtefact reads an artefact; ErrNotFound if there is none that can be used,
+// errNoRoom.
 func (e *Engine) openArtefact(ctx context.Context, store Store, k Key) (*artefact, error) {
 	blob, err := store.Open(ctx, k)
 	if errdefs.IsNotFound(err) {
@@ -87,10 +98,20 @@ func (e *Engine) openArtefact(ctx context.Context, store Store, k Key) (*artefac
 		return nil, e.discard(ctx, store, k, err)
 	}
 	defer blob.Close()
-	a, err := readArtefact(k, blob)
+	size, err := artefactSize(blob)
 	if err != nil {
 		return nil, e.discard(ctx, store, k, err)
 	}
+	repay, err := e.charge(size)
+	if err != nil {
+		return nil, err
+	}
+	a, err := readArtefact(k, blob, size)
+	if err != nil {
+		repay()
+		return nil, e.discard(ctx, store, k, err)
+	}
+	a.repay = repay
 	e.counters.loadedBytes.Add(uint64(len(a.mem)))
 	return a, nil
 }

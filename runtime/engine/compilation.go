@@ -22,6 +22,7 @@ type request struct {
 
 	namespace string
 	container string // that is to start, if any
+	tenant    string // who takes turns with others
 }
 
 // A compilation makes one artefact, for all who want it.
@@ -38,9 +39,7 @@ func (e *Engine) compileShared(q request, p priority, open func() (*image, error
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if c := e.compiling[rec.Key]; c != nil {
-		if p == forStart {
-			c.ticket.promote()
-		}
+		e.promote(rec.Key)
 		return c
 	}
 	c := &compilation{done: make(chan struct{})}
@@ -54,8 +53,9 @@ func (e *Engine) compileShared(q request, p priority, open func() (*image, error
 		close(c.done)
 		return c
 	}
-	c.ticket = e.queue.enter(p)
+	c.ticket = e.queue.enter(p, q.tenant)
 	e.compiling[rec.Key] = c
+	e.promote(rec.Key)
 	e.builds.Go(func() {
 		c.err = e.compileInTurn(c.ticket, q, rec, open)
 		e.mu.Lock()
@@ -66,10 +66,22 @@ func (e *Engine) compileShared(q request, p priority, open func() (*image, error
 		e.mu.Unlock()
 		close(c.done)
 		if c.err == nil && q.container != "" {
-			q.store.Use(e.in(q.namespace), q.container, nil, rec)
+			q.store.Use(e.in(q.namespace), q.container, FileID{}, rec)
 		}
 	})
 	return c
+}
+
+// promote has a compilation, if there is one, be for the starts that wait for it, if there
+// are any, of whatever tenant. Engine.mu is held.
+func (e *Engine) promote(k Key) {
+	c, s := e.compiling[k], e.modules[k]
+	if c == nil || s == nil {
+		return
+	}
+	for _, tenant := range s.tenants {
+		c.ticket.promote(tenant)
+	}
 }
 
 func (e *Engine) compileInTurn(t *ticket, q request, rec Record, open func() (*image, error)) error {

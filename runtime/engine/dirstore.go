@@ -121,7 +121,7 @@ func (s *dirStore) Remove(_ context.Context, k Key) error { return os.RemoveAll(
 func (s *dirStore) Annotate(context.Context, Key, string) error { return nil }
 
 // Use implements Store. These modules belong to the daemon.
-func (s *dirStore) Use(context.Context, string, any, Record) {}
+func (s *dirStore) Use(context.Context, string, FileID, Record) {}
 
 // Size implements Store.
 func (s *dirStore) Size() (artefacts int, bytes int64) {

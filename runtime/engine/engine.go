@@ -29,7 +29,7 @@ import (
 )
 
 // Config says where compiled code is kept and what compiling may cost. All
-// fields but Store, Optimize, Observer, IdleTime and MaxParallel are required.
+// fields but Store, Optimize, Observer, Budget, IdleTime and MaxParallel are required.
 type Config struct {
 	// Root is the directory for the code of the engine's own modules, made with
 	// mode 0700. No two engines share one.
@@ -41,6 +41,8 @@ type Config struct {
 	Optimize Tier
 	// Observer is told of what takes time. It must not block.
 	Observer func(Event)
+	// Budget is what loaded modules count against; nil: nothing.
+	Budget Budget
 	// CompileTimeout is the wall-clock time that one module may take.
 	CompileTimeout time.Duration
 	// CompileMemory is how many bytes of private memory the compiler may take
@@ -67,9 +69,8 @@ type Config struct {
 // a module or of what it compiles to, within range.
 const maxModuleSize = 1 << 30
 
-// Validate returns ErrInvalidArgument, naming the configuration key, and sets
-// MaxParallel if it is 0.
-func (c *Config) Validate() error {
+// Validate returns ErrInvalidArgument, naming the configuration key.
+func (c Config) Validate() error {
 	invalid := func(key, want string, got any) error {
 		return fmt.Errorf("engine configuration: %s must be %s, not %v: %w", key, want, got, errdefs.ErrInvalidArgument)
 	}
@@ -95,9 +96,6 @@ func (c *Config) Validate() error {
 	case c.MaxParallel < 0:
 		return invalid("max_parallel", "0 (half of the CPUs) or more", c.MaxParallel)
 	}
-	if c.MaxParallel == 0 {
-		c.MaxParallel = max(1, runtime.NumCPU()/2)
-	}
 	return nil
 }
 
@@ -112,7 +110,7 @@ type Engine struct {
 	// compile is compileInChild, but for tests that count or replace it.
 	compile func(context.Context, *image, order) error
 
-	files   *bounded[fileID, digest.Digest] // digests of unchanged files
+	files   *bounded[FileID, digest.Digest] // digests of unchanged files
 	refused *bounded[Key, error]            // recent refusals
 
 	ctx        context.Context // ends with Close
@@ -124,6 +122,7 @@ type Engine struct {
 	mu         sync.Mutex
 	closed     bool
 	modules    map[Key]*shared
+	idle       uint64 // bytes of those that nobody holds, and of those being unloaded
 	compiling  map[Key]*compilation
 	optimizing map[Key]bool
 }
@@ -139,13 +138,16 @@ const (
 	refusedFor = 10 * time.Minute
 )
 
-// New makes an engine, and removes what compilers left under cfg.Root when the
-// process ended without Close. A bad cfg is ErrInvalidArgument. It also turns
+// New makes an engine, and removes from cfg.Root what an earlier process did not finish
+// storing, and code of another build. A bad cfg is ErrInvalidArgument. It also turns
 // WasmEdge's logging off for the whole process: it goes to fds 1 and 2, which
 // in a jail are the guest's.
 func New(cfg Config) (*Engine, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
+	}
+	if cfg.MaxParallel == 0 {
+		cfg.MaxParallel = max(1, runtime.NumCPU()/2)
 	}
 	wasmedge.SetLogOff()
 	cpu, err := cpuModel()
@@ -161,7 +163,7 @@ func New(cfg Config) (*Engine, error) {
 		cpu:        cpu,
 		own:        own,
 		queue:      &queue{max: cfg.MaxParallel},
-		files:      newBounded[fileID, digest.Digest](maxFiles, 0),
+		files:      newBounded[FileID, digest.Digest](maxFiles, 0),
 		refused:    newBounded[Key, error](maxRefused, refusedFor),
 		toOptimize: make(chan request, maxOptimizing),
 		naming:     make(chan struct{}, maxNaming),
@@ -171,6 +173,9 @@ func New(cfg Config) (*Engine, error) {
 	}
 	if cfg.Store == nil {
 		e.cfg.Store = own
+	}
+	if cfg.Budget == nil {
+		e.cfg.Budget = noBudget{}
 	}
 	e.compile = e.compileInChild
 	e.ctx, e.cancel = context.WithCancel(context.Background())
@@ -182,6 +187,9 @@ func New(cfg Config) (*Engine, error) {
 type Use struct {
 	// Container is its id, in the context's namespace.
 	Container string
+	// Tenant is on whose behalf, within that namespace. Starts that wait for a
+	// compiler take turns by it; "" is one as well.
+	Tenant string
 	// Sealed: the file is an image's, and nobody can change its bytes, so that it
 	// is read once, however often it gets a new name.
 	Sealed bool
@@ -191,8 +199,8 @@ type Use struct {
 // may be closed once Load returns. The caller releases the module.
 //
 // Errors name the file's base name. ErrInvalidArgument: not a module that this
-// host can run. ErrResourceExhausted: it ran into a configured limit, which the
-// text names. ErrInternal: the compiler failed on it. ErrUnavailable: the
+// host can run. ErrResourceExhausted: it ran into a configured limit, or the budget
+// has no room, of which the text names the key. ErrInternal: the compiler failed on it. ErrUnavailable: the
 // engine is closed, could not start its compiler or store what it made, or the
 // file keeps changing. If ctx ends first, its error; the work then goes on for the
 // next caller.

@@ -15,18 +15,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fileID stands for a file's content as long as the kernel's clock has moved on
+// FileID stands for a file's content as long as the kernel's clock has moved on
 // since its last change: every write, and every attempt to hide one by setting
 // the mtime back, sets the ctime to the present.
 //
 // Of a sealed file, the ctime says nothing: each new hard link sets it. Its
 // inode cannot be written, but after its removal the number may be that of a
 // file made later.
-type fileID struct {
-	dev, ino     uint64
-	size         int64
-	mtime        unix.StatxTimestamp
-	ctime, btime unix.StatxTimestamp // one of them is zero
+type FileID struct {
+	Dev, Ino     uint64
+	Size         int64
+	Mtime        unix.StatxTimestamp
+	Ctime, Btime unix.StatxTimestamp // one of them is zero
 }
 
 const (
@@ -40,7 +40,7 @@ const (
 
 // identify returns the file's identity, and whether it may be remembered. The
 // file must be a regular one of at most max bytes.
-func identify(f *os.File, max int64, sealed bool) (id fileID, settled bool, err error) {
+func identify(f *os.File, max int64, sealed bool) (id FileID, settled bool, err error) {
 	var st unix.Statx_t
 	if err := unix.Statx(int(f.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_BASIC_STATS|unix.STATX_BTIME, &st); err != nil {
 		return id, false, fmt.Errorf("cannot be read: %w: %w", err, errdefs.ErrUnavailable)
@@ -51,12 +51,12 @@ func identify(f *os.File, max int64, sealed bool) (id fileID, settled bool, err 
 	if st.Size > uint64(max) {
 		return id, false, errTooLarge(int64(st.Size), max)
 	}
-	id = fileID{dev: unix.Mkdev(st.Dev_major, st.Dev_minor), ino: st.Ino, size: int64(st.Size), mtime: st.Mtime}
+	id = FileID{Dev: unix.Mkdev(st.Dev_major, st.Dev_minor), Ino: st.Ino, Size: int64(st.Size), Mtime: st.Mtime}
 	if sealed && st.Mask&unix.STATX_BTIME != 0 {
-		id.btime = st.Btime
+		id.Btime = st.Btime
 		return id, true, nil
 	}
-	id.ctime = st.Ctime
+	id.Ctime = st.Ctime
 	age := time.Since(time.Unix(st.Ctime.Sec, int64(st.Ctime.Nsec)))
 	if st.Ctime.Nsec == 0 && st.Mtime.Nsec == 0 {
 		return id, age > settleCoarse, nil
@@ -73,7 +73,7 @@ const changedRetries = 3
 
 func (e *Engine) loadFile(ctx context.Context, f *os.File, use Use) (*Module, error) {
 	namespace, _ := namespaces.Namespace(ctx)
-	q := request{store: e.cfg.Store, name: f.Name(), namespace: namespace, container: use.Container}
+	q := request{store: e.cfg.Store, name: f.Name(), namespace: namespace, container: use.Container, tenant: namespace + "/" + use.Tenant}
 	for range changedRetries {
 		d, id, err := e.digestFile(f, use.Sealed)
 		if err != nil {
@@ -84,7 +84,7 @@ func (e *Engine) loadFile(ctx context.Context, f *os.File, use Use) (*Module, er
 			return newFileSource(f, e.cfg.MaxModuleSize)
 		})
 		if err == nil {
-			var file any
+			var file FileID
 			if use.Sealed {
 				file = id
 			}
@@ -100,23 +100,22 @@ func (e *Engine) loadFile(ctx context.Context, f *os.File, use Use) (*Module, er
 // digestFile returns the digest of f's bytes, without reading them if f has not
 // changed since they were last read, and the file's identity. The answer only chooses which module to
 // look for: what is compiled is hashed again from a private copy.
-func (e *Engine) digestFile(f *os.File, sealed bool) (digest.Digest, fileID, error) {
+func (e *Engine) digestFile(f *os.File, sealed bool) (digest.Digest, FileID, error) {
 	before, settled, err := identify(f, e.cfg.MaxModuleSize, sealed)
 	if err != nil {
-		return "", fileID{}, err
+		return "", FileID{}, err
 	}
 	if d, ok := e.files.get(before); ok {
 		return d, before, nil
 	}
-	d, err := hashFile(f, before.size, e.cfg.MaxModuleSize)
+	d, err := hashFile(f, before.Size, e.cfg.MaxModuleSize)
 	if err != nil {
-		return "", fileID{}, err
+		return "", FileID{}, err
 	}
 	e.counters.moduleReads.Add(1)
-	e.counters.moduleBytes.Add(uint64(before.size))
 	after, _, err := identify(f, e.cfg.MaxModuleSize, sealed)
 	if err != nil {
-		return "", fileID{}, err
+		return "", FileID{}, err
 	}
 	if settled && before == after {
 		e.files.put(before, d)

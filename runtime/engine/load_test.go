@@ -33,8 +33,17 @@ func TestConfigErrorsNameTheKey(t *testing.T) {
 			t.Errorf("%s: %v", key, err)
 		}
 	}
-	if err := good.Validate(); err != nil || good.MaxParallel < 1 {
-		t.Errorf("defaults: %v, max_parallel %d", err, good.MaxParallel)
+	if err := good.Validate(); err != nil {
+		t.Error(err)
+	}
+	good.Root = t.TempDir()
+	e, err := New(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	if e.cfg.MaxParallel < 1 || e.queue.max != e.cfg.MaxParallel {
+		t.Errorf("by default %d compilers run, of %d", e.queue.max, e.cfg.MaxParallel)
 	}
 }
 

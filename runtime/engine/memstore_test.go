@@ -84,7 +84,7 @@ func (s *memStore) Annotate(_ context.Context, k Key, note string) error {
 }
 
 // Use implements Store.
-func (s *memStore) Use(context.Context, string, any, Record) {
+func (s *memStore) Use(context.Context, string, FileID, Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.uses++

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -56,6 +57,8 @@ type shared struct {
 	// Guarded by Engine.mu.
 	refs      int // the build counts as one; negative: unloaded
 	idleSince time.Time
+	charged   uint64   // bytes; set before the build is over
+	tenants   []string // whose starts wait for the build
 
 	compiling chan struct{} // closed when the build begins to wait for a compiler
 	ready     chan struct{} // closed when err, or all others, are set
@@ -70,10 +73,11 @@ type shared struct {
 // load returns a hold on the best of the module that is there, or on Tier0, which
 // is compiled if need be. Errors are those of acquire.
 func (e *Engine) load(ctx context.Context, q request, newSource func() (source, error)) (*Module, error) {
-	if m := e.loadOptimized(ctx, q); m != nil {
-		return m, nil
+	m, err := e.loadOptimized(ctx, q)
+	if m != nil || err != nil {
+		return m, err
 	}
-	m, err := e.acquire(ctx, q, e.record(q.digest, q.rules, Tier0), newSource)
+	m, err = e.acquire(ctx, q, e.record(q.digest, q.rules, Tier0), newSource)
 	if err == nil {
 		e.requestOptimized(q)
 	}
@@ -81,21 +85,25 @@ func (e *Engine) load(ctx context.Context, q request, newSource func() (source, 
 }
 
 // loadOptimized returns nil if there is no optimized code, or none that loads: no
-// start fails, or waits, for that.
-func (e *Engine) loadOptimized(ctx context.Context, q request) *Module {
+// start fails, or waits, for that. errNoRoom: for other code there would be none either,
+// once it were compiled.
+func (e *Engine) loadOptimized(ctx context.Context, q request) (*Module, error) {
 	if e.cfg.Optimize == Tier0 || q.store == e.own {
-		return nil
+		return nil, nil
 	}
 	rec := e.record(q.digest, q.rules, e.cfg.Optimize)
 	if !has(q.store, rec.Key) {
-		return nil
+		return nil, nil
 	}
 	m, err := e.acquire(ctx, q, rec, func() (source, error) { return noSource{}, nil })
+	if isNoRoom(err) {
+		return nil, err
+	}
 	if err != nil {
 		log.G(ctx).WithError(err).WithField("module", q.digest).Debug("no optimized code")
-		return nil
+		return nil, nil
 	}
-	return m
+	return m, nil
 }
 
 // acquire returns a hold on the module of rec. Concurrent calls for one module
@@ -155,7 +163,14 @@ func (e *Engine) join(q request, rec Record, newSource func() (source, error)) (
 		return nil, errClosed
 	}
 	if s := e.modules[rec.Key]; s != nil {
+		if s.refs == 0 {
+			e.addIdle(s, -1)
+		}
 		s.refs++
+		if !s.isReady() && !slices.Contains(s.tenants, q.tenant) {
+			s.tenants = append(s.tenants, q.tenant)
+			e.promote(rec.Key)
+		}
 		e.counters.memoryHits.Add(1)
 		return s, nil
 	}
@@ -166,7 +181,7 @@ func (e *Engine) join(q request, rec Record, newSource func() (source, error)) (
 	if err != nil {
 		return nil, err
 	}
-	s := &shared{rec: rec, refs: 2, compiling: make(chan struct{}), ready: make(chan struct{})}
+	s := &shared{rec: rec, refs: 2, tenants: []string{q.tenant}, compiling: make(chan struct{}), ready: make(chan struct{})}
 	e.modules[rec.Key] = s
 	e.builds.Go(func() {
 		defer src.close()
@@ -197,6 +212,9 @@ func (e *Engine) drop(s *shared) {
 	s.refs--
 	s.idleSince = time.Now()
 	idle, wait := s.refs == 0, e.cfg.IdleTime
+	if idle {
+		e.addIdle(s, 1)
+	}
 	if e.closed {
 		wait = 0
 	}
@@ -222,6 +240,10 @@ func (e *Engine) unloadIdle(s *shared, wait time.Duration) {
 	e.mu.Unlock()
 	if idle && s.ast != nil {
 		s.ast.Release()
+		e.cfg.Budget.Repay(s.charged)
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.addIdle(s, -1)
 	}
 }
 
@@ -246,6 +268,6 @@ var errClosed = fmt.Errorf("was not loaded: the engine is closed: %w", errdefs.E
 // isRefusal says whether err is about the module, and another attempt soon
 // would end the same.
 func isRefusal(err error) bool {
-	return !errors.Is(err, errChanged) &&
+	return !errors.Is(err, errChanged) && !isNoRoom(err) &&
 		(errdefs.IsInvalidArgument(err) || errdefs.IsResourceExhausted(err) || errdefs.IsInternal(err))
 }

@@ -47,7 +47,7 @@ func (e *Engine) optimizeAll() {
 			err := e.optimize(q, rec)
 			e.mu.Lock()
 			delete(e.optimizing, rec.Key)
-			if err != nil && !errdefs.IsNotFound(err) {
+			if err != nil && !errdefs.IsNotFound(err) && !isNoRoom(err) {
 				e.refused.put(rec.Key, err)
 			}
 			e.mu.Unlock()

@@ -4,7 +4,6 @@ package engine
 
 import (
 	"context"
-	"slices"
 	"sync"
 )
 
@@ -19,7 +18,7 @@ type queue struct {
 
 	mu      sync.Mutex
 	running [priorities]int
-	waiting [priorities][]*ticket // first come, first served
+	waiting [priorities]lines
 }
 
 type priority int
@@ -40,14 +39,15 @@ type ticket struct {
 
 	// Guarded by queue.mu.
 	priority priority
+	tenants  []string // in whose lines it waits
 	running  bool
 }
 
-func (q *queue) enter(p priority) *ticket {
+func (q *queue) enter(p priority, tenant string) *ticket {
 	t := &ticket{queue: q, granted: make(chan struct{}), priority: p}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.waiting[p] = append(q.waiting[p], t)
+	q.waiting[p].add(tenant, t)
 	q.dispatch()
 	return t
 }
@@ -62,20 +62,23 @@ func (t *ticket) wait(ctx context.Context) error {
 	}
 }
 
-// promote is for a start that came to wait for what has been asked for without
-// one.
-func (t *ticket) promote() {
+// promote is for a tenant's start that came to wait for what has been asked for
+// without one, or by others.
+func (t *ticket) promote(tenant string) {
 	q := t.queue
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if t.priority == forStart {
-		return
-	}
-	if t.running {
+	switch {
+	case t.running:
 		q.running[t.priority]--
 		q.running[forStart]++
-	} else if q.remove(t) {
-		q.waiting[forStart] = append(q.waiting[forStart], t)
+	case len(t.tenants) == 0: // it has left
+		return
+	default:
+		if t.priority != forStart {
+			q.waiting[t.priority].remove(t)
+		}
+		q.waiting[forStart].add(tenant, t)
 	}
 	t.priority = forStart
 	q.dispatch()
@@ -89,34 +92,23 @@ func (t *ticket) leave() {
 		t.running = false
 		q.running[t.priority]--
 	} else {
-		q.remove(t)
+		q.waiting[t.priority].remove(t)
 	}
 	q.dispatch()
 }
 
-// remove takes a ticket out of those that wait.
-func (q *queue) remove(t *ticket) bool {
-	i := slices.Index(q.waiting[t.priority], t)
-	if i < 0 {
-		return false
-	}
-	q.waiting[t.priority] = slices.Delete(q.waiting[t.priority], i, i+1)
-	return true
-}
-
 // dispatch grants what may run now.
 func (q *queue) dispatch() {
-	for len(q.waiting[forStart]) > 0 && q.running[forStart] < q.max {
+	for q.waiting[forStart].n > 0 && q.running[forStart] < q.max {
 		q.grant(forStart)
 	}
-	for len(q.waiting[forStart]) == 0 && len(q.waiting[forUnpack]) > 0 && q.running[forStart]+q.running[forUnpack] < q.max {
+	for q.waiting[forStart].n == 0 && q.waiting[forUnpack].n > 0 && q.running[forStart]+q.running[forUnpack] < q.max {
 		q.grant(forUnpack)
 	}
 }
 
 func (q *queue) grant(p priority) {
-	t := q.waiting[p][0]
-	q.waiting[p] = q.waiting[p][1:]
+	t := q.waiting[p].next()
 	q.running[p]++
 	t.running = true
 	close(t.granted)
@@ -127,7 +119,7 @@ func (q *queue) length() (waiting, running int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for p := range priorities {
-		waiting += len(q.waiting[p])
+		waiting += q.waiting[p].n
 		running += q.running[p]
 	}
 	return waiting, running

@@ -20,7 +20,6 @@ import (
 // way they went.
 type scratch struct {
 	root *os.File
-	size int64 // bytes
 }
 
 // maxScratchFiles bounds the files of one child. It makes five: names, WasmEdge's object,
@@ -53,7 +52,7 @@ func newScratch(size int64) (*scratch, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fsmount: %w", err)
 	}
-	return &scratch{os.NewFile(uintptr(root), "scratch"), size}, nil
+	return &scratch{os.NewFile(uintptr(root), "scratch")}, nil
 }
 
 // path names the root for this process, and for one that it starts.

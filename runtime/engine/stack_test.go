@@ -9,9 +9,11 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
 )
@@ -226,4 +228,39 @@ func TestStackNamesOfToolchains(t *testing.T) {
 			t.Errorf("got\n%s\nwant\n%s", got, want)
 		}
 	}
+}
+
+// Whatever a module calls its functions, what is told of them are lines of text, and few.
+func FuzzStackText(f *testing.F) {
+	f.Add("main\nmain.(*T).String", 3, false)
+	f.Add("\x1b[2J\xff\u2028\n"+strings.Repeat("é", 300), 0, true)
+	f.Add(strings.Repeat("name\n", 100), 1<<31, true)
+	f.Fuzz(func(t *testing.T, all string, more int, cut bool) {
+		if more < 0 || more > 1<<31 {
+			t.Skip() // it is the number of frames of a stack
+		}
+		names, functions := map[uint32]string{}, []uint32{}
+		for i, name := range strings.Split(all, "\n") {
+			names[uint32(i)] = strings.ReplaceAll(name, "\t", "\n")
+			functions = append(functions, uint32(i))
+		}
+		got := stackText(functions, names, more, cut)
+		if len(got) > maxStack || !utf8.ValidString(got) {
+			t.Errorf("%d bytes, valid %v", len(got), utf8.ValidString(got))
+		}
+		for line := range strings.Lines(got) {
+			text, whole := strings.CutSuffix(line, "\n")
+			if !whole || !strings.HasPrefix(text, "  at ") && !strings.HasPrefix(text, "  ... ") {
+				t.Errorf("a line is %q", line)
+			}
+			for _, r := range text {
+				if !strconv.IsPrint(r) && r != utf8.RuneError {
+					t.Errorf("%q is not printable", r)
+				}
+			}
+		}
+		if s := clean(all, 40); len(s) > 40 || !utf8.ValidString(s) {
+			t.Errorf("%q has %d bytes", s, len(s))
+		}
+	})
 }

@@ -55,9 +55,7 @@ type Stats struct {
 
 	Loads       uint64 // artefacts loaded into this process
 	LoadedBytes uint64 // that were read for it
-	Validations uint64 // by WasmEdge in this process: it wants one for each load
 	ModuleReads uint64 // modules read to learn their digests
-	ModuleBytes uint64
 
 	Modules      int    // loaded
 	ModuleMemory uint64 // bytes that they take, estimated
@@ -84,9 +82,7 @@ func (e *Engine) Stats() Stats {
 		Misses:       c.misses.Load(),
 		Loads:        c.loads.Load(),
 		LoadedBytes:  c.loadedBytes.Load(),
-		Validations:  c.validations.Load(),
 		ModuleReads:  c.moduleReads.Load(),
-		ModuleBytes:  c.moduleBytes.Load(),
 	}
 	s.Queued, s.Compiling = e.queue.length()
 	s.Artefacts, s.StoredBytes = e.cfg.Store.Size()
@@ -109,8 +105,7 @@ func (e *Engine) Stats() Stats {
 type counters struct {
 	waiting                         atomic.Int64
 	memoryHits, storeHits, misses   atomic.Uint64
-	loads, loadedBytes, validations atomic.Uint64
-	moduleReads, moduleBytes        atomic.Uint64
+	loads, loadedBytes, moduleReads atomic.Uint64
 
 	mu    sync.Mutex
 	ended map[ending]*CompilationStats

@@ -19,8 +19,8 @@ import (
 // engine's own modules. Contexts carry containerd's namespace. All methods may be
 // called concurrently.
 type Store interface {
-	// Lookup says, without touching a disk, whether there is an artefact, and
-	// what Annotate said of it. It may have gone meanwhile.
+	// Lookup says whether there is an artefact, and what Annotate said of it. It may
+	// have gone meanwhile. Every start asks, so it reads nothing.
 	Lookup(k Key) (note string, ok bool)
 	// Open returns an artefact, which the caller closes. Errors: ErrNotFound.
 	Open(ctx context.Context, k Key) (Blob, error)
@@ -31,9 +31,9 @@ type Store interface {
 	// Annotate attaches a short text to an artefact.
 	Annotate(ctx context.Context, k Key, note string) error
 	// Use is told that a container uses an artefact, so that it is kept for as
-	// long as that. file identifies the file of an image in which the module is,
-	// or is nil if it is in none. Use does not block.
-	Use(ctx context.Context, container string, file any, rec Record)
+	// long as that. file is that of an image in which the module is, or zero if it is in
+	// none. Use does not block.
+	Use(ctx context.Context, container string, file FileID, rec Record)
 	// Size is what there is: a number, and bytes.
 	Size() (artefacts int, bytes int64)
 }

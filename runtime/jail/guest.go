@@ -99,42 +99,40 @@ func New(ctx context.Context, spec *Spec) (*Guest, error) {
 
 // create makes the thread.
 func (g *Guest) create(view *View) error {
-	var errno error
-	create := func(beside *C.struct_jail) {
-		g.mu.Lock() // its news must not come before g.c is set
-		defer g.mu.Unlock()
-		g.c, errno = C.jail_create(C.uint64_t(g.id), g.order.spec, beside)
-		if g.c != nil {
-			errno = nil
-		}
-	}
-	patiently(func() bool {
+	err := patiently(func() (err error) {
 		if view == nil {
-			create(nil)
-		} else {
-			errno = errDone
-			view.guest.withC(create)
+			return g.createBeside(nil)
 		}
-		return !errors.Is(errno, unix.EDQUOT)
+		err = errDone
+		view.guest.withC(func(c *C.struct_jail) { err = g.createBeside(c) })
+		return err
 	})
 	switch {
-	case errno == nil:
+	case err == nil:
 		return nil
-	case errors.Is(errno, errDone):
+	case errors.Is(err, errDone):
 		return fmt.Errorf("the guest that it is to be beside: %w: %w", errDone, errdefs.ErrFailedPrecondition)
 	default:
-		return noThread(errno)
+		return noThread(err)
 	}
 }
 
-// patiently calls try again while guests that are over have not given back what they had
-// (budget.c), and not for long. Meanwhile it holds nothing: of every guest the one
-// dispatcher has to take the news.
-func patiently(try func() bool) {
-	for range 500 {
-		owed := C.jail_is_owed() != 0
-		if try() || !owed {
-			return
+func (g *Guest) createBeside(beside *C.struct_jail) (err error) {
+	g.mu.Lock() // its news must not come before g.c is set
+	defer g.mu.Unlock()
+	if g.c, err = C.jail_create(C.uint64_t(g.id), g.order.spec, beside); g.c != nil {
+		return nil
+	}
+	return err
+}
+
+// patiently calls try again while it returns EBUSY: what it lacks is about to be given back
+// (budget.c); but not for long. Meanwhile nothing is held: the one dispatcher has to take
+// the news of every guest.
+func patiently(try func() error) error {
+	for i := 0; ; i++ {
+		if err := try(); !errors.Is(err, unix.EBUSY) || i == 500 {
+			return err
 		}
 		time.Sleep(time.Millisecond)
 	}
@@ -154,9 +152,8 @@ func (g *Guest) testSignals() error {
 }
 
 func noThread(err error) error {
-	if errors.Is(err, unix.EDQUOT) {
-		return fmt.Errorf("the guests of the daemon take %d of the %d MiB that they may have: raise max_memory in the runtime's configuration, or run fewer: %w",
-			C.jail_budget_used()>>20, C.jail_budget()>>20, errdefs.ErrResourceExhausted)
+	if errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EBUSY) {
+		return errBudget()
 	}
 	return fmt.Errorf("no thread for the guest: %w: %w", err, errdefs.ErrResourceExhausted)
 }
@@ -381,19 +378,24 @@ func (g *Guest) Memory() uint64 {
 //
 // Errors: FailedPrecondition: it is over, or they have more.
 func (g *Guest) SetMemoryLimit(bytes uint64) error {
-	var err error
-	patiently(func() bool {
-		err = fmt.Errorf("%w: %w", errDone, errdefs.ErrFailedPrecondition)
-		tooLow := false
+	err := patiently(func() error {
+		err := errDone
 		g.withC(func(c *C.struct_jail) {
-			if err = nil; C.jail_set_limit(c, C.uint64_t(orMax(bytes, math.MaxUint64))) != 0 {
-				err = fmt.Errorf("a memory limit of %d bytes is less than what the container has: %w", bytes, errdefs.ErrFailedPrecondition)
-				tooLow = true
+			err = nil
+			if n := C.jail_set_limit(c, C.uint64_t(orMax(bytes, math.MaxUint64))); n != 0 {
+				err = unix.Errno(n)
 			}
 		})
-		return !tooLow
+		return err
 	})
-	return err
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errDone):
+		return fmt.Errorf("%w: %w", errDone, errdefs.ErrFailedPrecondition)
+	default:
+		return fmt.Errorf("a memory limit of %d bytes is less than what the container has: %w", bytes, errdefs.ErrFailedPrecondition)
+	}
 }
 
 // CPUTime is the time that the guest's thread has run so far.

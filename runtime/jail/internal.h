@@ -147,8 +147,11 @@ bool jail_share_limit(struct jail *j, uint64_t bytes, struct jail *beside);
 void jail_leave_limit(struct jail *j);
 uint64_t jail_limit(const struct jail *j);
 uint64_t jail_limit_used(const struct jail *j);
+int jail_charge_overhead(struct jail *j, uint64_t bytes); // 0, EDQUOT or EBUSY: jail_create
 bool jail_prepay(struct jail *j, uint64_t bytes);
 bool jail_charge(struct jail *j, uint64_t bytes);
+bool jail_charge_stack(struct jail *j, uint64_t bytes);
+void jail_charge_anyway(struct jail *j, uint64_t bytes); // what cannot be refused
 bool jail_charge_memory(struct jail *j, uint64_t bytes);
 void jail_uncharge(struct jail *j, uint64_t bytes);
 void jail_uncharge_memory(struct jail *j, uint64_t bytes);

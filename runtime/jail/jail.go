@@ -45,26 +45,6 @@ var (
 	maxThreads = math.MaxInt
 )
 
-// Limits bound all guests together.
-type Limits struct {
-	Memory  uint64 // bytes: linear memory, stacks, and Spec.Overhead of each
-	Threads int    // guests and parked threads
-}
-
-// SetLimits replaces the limits. Guests that are there already keep what they have.
-func SetLimits(l Limits) {
-	C.jail_set_budget(C.uint64_t(l.Memory))
-	guestsMu.Lock()
-	defer guestsMu.Unlock()
-	maxThreads = l.Threads
-}
-
-// MemoryUsed is what counts against Limits.Memory, in bytes.
-func MemoryUsed() uint64 { return uint64(C.jail_budget_used()) }
-
-// MemoryLimit is Limits.Memory.
-func MemoryLimit() uint64 { return uint64(C.jail_budget()) }
-
 // Keepalive is the module that Init wants, in binary form: it imports the
 // function "env"."block" and exports "go", which calls it.
 //

@@ -186,17 +186,25 @@ struct jail_answer {
 const char *jail_init(const void *keepalive, const char *cgroup);
 
 // jail_set_budget bounds what all guests may have together, in bytes: linear
-// memory, stacks, and what each is said to take besides. jail_budget_used is what
-// they have.
+// memory, stacks, what each is said to take besides, and what is charged for all of
+// them. jail_budget_used is what they have.
 void jail_set_budget(uint64_t bytes);
 uint64_t jail_budget(void);
 uint64_t jail_budget_used(void);
+// jail_charge_daemon charges what is no single guest's. It returns -1, and does nothing, if
+// there is no room.
+int jail_charge_daemon(uint64_t bytes);
+void jail_repay_daemon(uint64_t bytes);
+// jail_set_spare says how much of that the daemon gives back, piece by piece, as soon as
+// others lack it: each time that jail_wait_asked, which is for one caller, returns.
+void jail_set_spare(uint64_t bytes);
+int jail_wait_asked(void); // 0, since cgo wants some result
 
 // jail_create makes the thread. The answer comes as JAIL_EV_CREATED or
 // JAIL_EV_EXITED for id. Returns NULL and sets errno if no thread could be
-// made: EDQUOT, the budget is used up. jail_copy_result and jail_free must follow
-// JAIL_EV_EXITED. beside is a guest, not freed yet, whose memory limit is for both
-// together, or NULL.
+// made: EDQUOT, the budget is used up; EBUSY, it is for a moment, and another call may end
+// better. jail_copy_result and jail_free must follow JAIL_EV_EXITED. beside is a guest,
+// not freed yet, whose memory limit is for both together, or NULL.
 struct jail *jail_create(uint64_t id, const struct jail_spec *spec, struct jail *beside);
 // jail_start lets the guest run. It returns 0 if the guest is not instantiated yet:
 // JAIL_EV_READY follows then, or JAIL_EV_EXITED.
@@ -225,11 +233,9 @@ int jail_is_there(const struct jail *j);
 // jail_memory returns the linear memory of a guest in bytes.
 uint64_t jail_memory(const struct jail *j);
 // jail_set_limit changes the limit of linear memory of a guest and those beside it, in
-// bytes. It returns -1, and does nothing, if they have more than that.
+// bytes. If they have more than that, it does nothing and returns EDQUOT, or EBUSY as
+// jail_create does.
 int jail_set_limit(struct jail *j, uint64_t bytes);
-// jail_is_owed says whether guests that are over have not yet given back what they had:
-// what was refused may be there in a moment.
-int jail_is_owed(void);
 // jail_take_query, after JAIL_EV_LOOKUP, returns what the guest asks, or NULL if it
 // does not any more. That is the guest's, which cannot go on before jail_query_taken.
 const struct jail_query *jail_take_query(struct jail *j);

@@ -102,7 +102,7 @@ bool jail_grow_stack(struct jail *j, const char *to)
 	char *low = j->low - ((uintptr_t)(j->low - to) / STACK_STEP + 1) * STACK_STEP;
 	if (low < j->stack)
 		low = j->stack;
-	if (!jail_charge(j, (uint64_t)(j->low - low)))
+	if (!jail_charge_stack(j, (uint64_t)(j->low - low)))
 		return false;
 	return open_stack(j, low);
 }
@@ -243,7 +243,7 @@ static int charge(struct jail *j, const struct jail_spec *spec, struct jail *bes
 {
 	if (!jail_share_limit(j, spec->memory_limit, beside))
 		return ENOMEM;
-	return jail_charge(j, spec->overhead) ? 0 : EDQUOT;
+	return jail_charge_overhead(j, spec->overhead);
 }
 
 // give_up is for a guest that cannot be charged; a spare thread is as it was.

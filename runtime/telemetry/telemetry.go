@@ -65,8 +65,8 @@ func Register(r prometheus.Registerer, memory, used, limit func() uint64) error 
 		stages, starts, ends, traps, kills,
 		gauge("guests", "Guests that are there.", func() float64 { return float64(guests.Load()) }),
 		gauge("linear_memory_bytes", "Linear memory of all guests.", bytes(memory)),
-		gauge("memory_used_bytes", "What all guests take together of max_memory.", bytes(used)),
-		gauge("memory_limit_bytes", "What max_memory allows all guests together.", bytes(limit)),
+		gauge("memory_used_bytes", "What guests and their modules take together of max_memory.", bytes(used)),
+		gauge("memory_limit_bytes", "What max_memory allows guests and their modules together.", bytes(limit)),
 	} {
 		if err := r.Register(c); err != nil {
 			return err

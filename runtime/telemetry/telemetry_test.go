@@ -31,10 +31,10 @@ containerd_wasm_guests 2
 # HELP containerd_wasm_linear_memory_bytes Linear memory of all guests.
 # TYPE containerd_wasm_linear_memory_bytes gauge
 containerd_wasm_linear_memory_bytes 1
-# HELP containerd_wasm_memory_limit_bytes What max_memory allows all guests together.
+# HELP containerd_wasm_memory_limit_bytes What max_memory allows guests and their modules together.
 # TYPE containerd_wasm_memory_limit_bytes gauge
 containerd_wasm_memory_limit_bytes 3
-# HELP containerd_wasm_memory_used_bytes What all guests take together of max_memory.
+# HELP containerd_wasm_memory_used_bytes What guests and their modules take together of max_memory.
 # TYPE containerd_wasm_memory_used_bytes gauge
 containerd_wasm_memory_used_bytes 2
 `

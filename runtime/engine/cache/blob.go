@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
@@ -157,8 +158,8 @@ func (s *Store) Annotate(_ context.Context, k engine.Key, note string) error {
 	if !ok {
 		return nil
 	}
-	const maxNote = 1 << 10 // labels have at most 4 KiB
-	note = note[:min(len(note), maxNote)]
+	const maxNote = 1 << 10                                         // labels have at most 4 KiB
+	note = strings.ToValidUTF8(note[:min(len(note), maxNote)], "?") // as all that gRPC sends
 	s.mu.Lock()
 	if found := s.index[k]; found != nil {
 		changed := *found

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 	"testing/iotest"
+	"unicode/utf8"
 
 	"github.com/containerd/containerd/v2/core/containers"
 	"github.com/containerd/containerd/v2/core/content"
@@ -107,7 +108,7 @@ func TestContainerRefers(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.container("a", id, parent)
-		w.store.Use(w.in("a"), id, nil, rec)
+		w.store.Use(w.in("a"), id, engine.FileID{}, rec)
 		w.eventually("the container is labelled", func() bool {
 			c, err := metadata.NewContainerStore(w.db).Get(w.in("a"), id)
 			return err == nil && c.Labels[refLabel(volume)] != ""
@@ -123,7 +124,7 @@ func TestContainerRefers(t *testing.T) {
 	if err := w.fake.compile(w.in("a"), volume, engine.Tier0); err != nil {
 		t.Fatal(err)
 	}
-	w.store.Use(w.in("a"), "gone", nil, rec)
+	w.store.Use(w.in("a"), "gone", engine.FileID{}, rec)
 	w.eventually("the code goes", func() bool {
 		w.collect()
 		return len(w.codes("a")) == 1 // the image's
@@ -140,7 +141,7 @@ func TestContainerRefersToFewModules(t *testing.T) {
 		if err := w.fake.compile(w.in("a"), module, engine.Tier0); err != nil {
 			t.Fatal(err)
 		}
-		w.store.Use(w.in("a"), "c", nil, recordOf(w.store, module, engine.Tier0))
+		w.store.Use(w.in("a"), "c", engine.FileID{}, recordOf(w.store, module, engine.Tier0))
 		w.unleased()
 		w.collect()
 		w.expectFound(w.in("a"), recordOf(w.store, module, engine.Tier0), true)
@@ -163,7 +164,7 @@ func TestStartOfAnImagesModule(t *testing.T) {
 	if err := w.fake.compile(w.in("a"), module, engine.Tier0); err != nil {
 		t.Fatal(err)
 	}
-	w.store.Use(w.in("a"), "c", "inode", recordOf(w.store, module, engine.Tier0))
+	w.store.Use(w.in("a"), "c", engine.FileID{Ino: 1}, recordOf(w.store, module, engine.Tier0))
 	w.eventually("the snapshot is labelled", func() bool {
 		info, err := w.db.Snapshotter("wasm").Stat(w.in("a"), "image")
 		return err == nil && info.Labels[refLabel(module)] != ""
@@ -247,6 +248,28 @@ func TestRestart(t *testing.T) {
 	}
 	if all := w.codes("b"); len(all) != 1 || all[0].Labels[labelNote] != note {
 		t.Errorf("the copy lacks the note: %v", all)
+	}
+}
+
+// A label that is not UTF-8 could not be sent to any client: lists of content would fail.
+func TestNoteIsText(t *testing.T) {
+	w := newWorld(t)
+	module := digest.FromBytes(moduleOf("app"))
+	rec := recordOf(w.store, module, engine.Tier0)
+	if err := w.fake.compile(w.in("a"), module, engine.Tier0); err != nil {
+		t.Fatal(err)
+	}
+	for _, note := range []string{"x" + strings.Repeat("é", 2000), strings.Repeat("x\xff", 1000), "short \xc3"} {
+		if err := w.store.Annotate(t.Context(), rec.Key, note); err != nil {
+			t.Fatal(err)
+		}
+		all := w.codes("a")
+		if len(all) != 1 || !utf8.ValidString(all[0].Labels[labelNote]) || len(all[0].Labels[labelNote]) < 7 {
+			t.Errorf("%.9q is noted as %v", note, all)
+		}
+		if got, _ := w.store.Lookup(rec.Key); len(all) == 1 && got != all[0].Labels[labelNote] {
+			t.Errorf("the index has %q", got)
+		}
 	}
 }
 
@@ -411,7 +434,7 @@ func TestWithoutSnapshotter(t *testing.T) {
 	if err := w.fake.compile(w.in("a"), module, engine.Tier0); err != nil {
 		t.Fatal(err)
 	}
-	s.Use(w.in("a"), c.ID, nil, recordOf(s, module, engine.Tier0))
+	s.Use(w.in("a"), c.ID, engine.FileID{}, recordOf(s, module, engine.Tier0))
 	w.eventually("the container is labelled", func() bool {
 		got, err := metadata.NewContainerStore(w.db).Get(w.in("a"), c.ID)
 		return err == nil && got.Labels[refLabel(module)] != ""

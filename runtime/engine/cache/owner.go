@@ -24,21 +24,21 @@ import (
 type use struct {
 	namespace string
 	container string // empty in what is remembered of an image's file
-	file      any
+	file      engine.FileID
 	module    digest.Digest
 	key       engine.Key
 }
 
 // remembered is the use as a key of Store.owned.
 func (u use) remembered() use {
-	if u.file != nil {
+	if u.file != (engine.FileID{}) {
 		u.container, u.key = "", engine.Key{}
 	}
 	return u
 }
 
 // Use implements engine.Store.
-func (s *Store) Use(ctx context.Context, container string, file any, rec engine.Record) {
+func (s *Store) Use(ctx context.Context, container string, file engine.FileID, rec engine.Record) {
 	namespace, ok := namespaces.Namespace(ctx)
 	if !ok || container == "" {
 		return
