@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What guests may have: each container its own limit of linear memory, and all
-// together a budget, so that no number of guests takes the node's memory. Linear memory is
-// charged as it grows, stack as it is first used, and for each guest what the
-// engine takes for an instance of its module.
+// What guests may have: each container its own limit of memory, and all together a
+// budget, so that no number of guests takes the node's memory. Linear memory is charged
+// as it grows, buffers of directories that are read as these are opened, and both count
+// against the limit; against the budget alone stack as it is first used, and for each
+// guest what the engine takes for an instance of its module.
 
 #include "internal.h"
 
+#include <linux/futex.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 static _Atomic uint64_t budget = UINT64_MAX, used;
 
@@ -27,11 +31,22 @@ uint64_t jail_budget_used(void)
 	return used;
 }
 
+// add_within never adds what it refuses: others would be refused meanwhile. The bound may
+// have become less than the sum is.
+static bool add_within(_Atomic uint64_t *sum, uint64_t bytes, const _Atomic uint64_t *bound)
+{
+	uint64_t before = *sum;
+	do {
+		uint64_t most = *bound;
+		if (before > most || bytes > most - before)
+			return false;
+	} while (!atomic_compare_exchange_weak(sum, &before, before + bytes));
+	return true;
+}
+
 bool jail_charge(struct jail *j, uint64_t bytes)
 {
-	// Both fit: no guest has more than 47 bits of address space.
-	if (atomic_fetch_add(&used, bytes) + bytes > budget) {
-		used -= bytes;
+	if (!add_within(&used, bytes, &budget)) {
 		j->refused = JAIL_REFUSED_BUDGET;
 		return false;
 	}
@@ -39,8 +54,13 @@ bool jail_charge(struct jail *j, uint64_t bytes)
 	return true;
 }
 
-// What the linear memories of a container's guests may have together: its own, and
-// those of its execs.
+void jail_charge_anyway(struct jail *j, uint64_t bytes)
+{
+	used += bytes;
+	j->charged += bytes;
+}
+
+// What a container's guests may have together: its own, and its execs.
 struct jail_limit {
 	_Atomic int guests;
 	_Atomic uint64_t used;
@@ -83,16 +103,10 @@ uint64_t jail_limit_used(const struct jail *j)
 
 static bool charge_limit(struct jail *j, uint64_t bytes)
 {
-	struct jail_limit *l = j->limit;
-	uint64_t before = l->used;
-	do {
-		uint64_t most = l->bytes; // may have become less than is used
-		if (before > most || bytes > most - before) {
-			j->refused = JAIL_REFUSED_LIMIT;
-			return false;
-		}
-	} while (!atomic_compare_exchange_weak(&l->used, &before, before + bytes));
-	return true;
+	if (add_within(&j->limit->used, bytes, &j->limit->bytes))
+		return true;
+	j->refused = JAIL_REFUSED_LIMIT;
+	return false;
 }
 
 static bool charge_both(struct jail *j, uint64_t bytes)
@@ -125,6 +139,15 @@ void jail_repay(struct jail *j)
 	owing--;
 }
 
+// wait_a_little is a futex that nobody wakes: nanosleep is a call that a guest's seccomp
+// profile may deny, or end it for.
+static void wait_a_little(void)
+{
+	static _Atomic int never;
+	struct timespec time = {.tv_nsec = 1000000};
+	syscall(SYS_futex, &never, FUTEX_WAIT_PRIVATE, 0, &time, NULL, 0);
+}
+
 // patiently tries again while guests owe, and not for long: a client that knows of the end
 // of one may use what that had, as the next exec does in a container. A guest that is to
 // end does not wait.
@@ -136,7 +159,7 @@ static bool patiently(bool (*try)(struct jail *, uint64_t), struct jail *j, uint
 			return true;
 		if (!may_change)
 			return false;
-		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+		wait_a_little();
 	}
 }
 

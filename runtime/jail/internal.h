@@ -70,7 +70,7 @@ struct jail {
 
 	// budget.c
 	struct jail_limit *limit;
-	_Atomic uint64_t memory; // bytes of linear memory
+	_Atomic uint64_t memory; // bytes that count against the limit
 	uint64_t charged;        // bytes, all together
 	uint64_t prepaid;        // bytes that the instance's memory may take
 	_Atomic int refused;     // enum jail_refusal
@@ -149,6 +149,7 @@ uint64_t jail_limit_used(const struct jail *j);
 bool jail_charge_overhead(struct jail *j, uint64_t bytes);
 bool jail_prepay(struct jail *j, uint64_t bytes);
 bool jail_charge(struct jail *j, uint64_t bytes);
+void jail_charge_anyway(struct jail *j, uint64_t bytes); // what cannot be refused
 bool jail_charge_memory(struct jail *j, uint64_t bytes);
 void jail_uncharge(struct jail *j, uint64_t bytes);
 void jail_uncharge_memory(struct jail *j, uint64_t bytes);

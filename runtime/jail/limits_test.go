@@ -7,12 +7,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/containerd/errdefs"
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/containerd-wasm/containerd-wasm/runtime/seccomp"
 	"github.com/containerd-wasm/containerd-wasm/test/patience"
 )
 
@@ -131,6 +134,27 @@ func TestMemoryOfTheLastIsForTheNext(t *testing.T) {
 	})
 }
 
+// A guest waits for what another one had by no call that its profile could end it for.
+func TestProfileOfAGuestThatWaitsForMemory(t *testing.T) {
+	spec(t, "hello")
+	profile, err := seccomp.Compile(&specs.LinuxSeccomp{
+		DefaultAction: specs.ActAllow,
+		Syscalls:      []specs.LinuxSyscall{{Names: []string{"nanosleep", "clock_nanosleep"}, Action: specs.ActKill}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := spec(t, "spin")
+	s.MemoryLimit = 101 * PageSize
+	s = beside(t, started(t, s), "grow")
+	s.Seccomp = profile
+	for range 200 {
+		if got := runGuest(t, s); got.Ending != Exited || got.Code != 100 {
+			t.Fatalf("ended with %+v", got)
+		}
+	}
+}
+
 func TestMemoryLimitChanges(t *testing.T) {
 	s := spec(t, "grow_twice")
 	s.MemoryLimit = 4 * PageSize
@@ -164,6 +188,41 @@ func TestMemoryLimitChanges(t *testing.T) {
 	if err := g.SetMemoryLimit(0); !errdefs.IsFailedPrecondition(err) {
 		t.Errorf("a guest that is over: %v", err)
 	}
+}
+
+// What is refused is never charged, not even for a moment in which others are refused, too.
+func TestWhatIsRefusedIsNotCharged(t *testing.T) {
+	const pages = 5000
+	limited(t, Limits{Memory: (pages + 1) * PageSize, Threads: math.MaxInt})
+	big := spec(t, "hello")
+	big.Overhead = (pages + 2) * PageSize
+	stop := make(chan struct{})
+	var refused sync.WaitGroup
+	for range 2 {
+		refused.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if _, err := New(t.Context(), big); !errdefs.IsResourceExhausted(err) {
+					t.Errorf("a guest beyond the budget was made: %v", err)
+					return
+				}
+			}
+		})
+	}
+	s := spec(t, "grow") // a page at a time
+	s.MemoryLimit = pages * PageSize
+	for range 3 {
+		if got := runGuest(t, s); got.Code != pages || got.Refused != RefusedByLimit {
+			t.Errorf("ended with %+v", got)
+		}
+		time.Sleep(time.Millisecond) // for what it had
+	}
+	close(stop)
+	refused.Wait()
 }
 
 // A guest that is refused gives back the thread that was made in advance, as it was.
