@@ -263,10 +263,12 @@ func threads(t *testing.T) int {
 func TestStackCountsAgainstTheBudget(t *testing.T) {
 	limited(t, Limits{Memory: 2 * PageSize, Threads: math.MaxInt})
 	for _, module := range []string{"recurse", "recurse_host"} {
-		s := spec(t, module)
-		s.StackSize = 64 << 20
-		if got := runGuest(t, s); got.Ending != Overflowed || got.Refused != RefusedByBudget {
-			t.Errorf("%s ended with %+v", module, got)
+		for _, size := range []uint64{256 << 10, 64 << 20} {
+			s := spec(t, module)
+			s.StackSize = size
+			if got := runGuest(t, s); got.Ending != Overflowed || got.Refused != RefusedByBudget {
+				t.Errorf("%s with %d bytes ended with %+v", module, size, got)
+			}
 		}
 	}
 }
