@@ -8,6 +8,7 @@
 //   mmap                  the engine's way to enlarge linear memory
 //   mprotect, munmap      its way to make code executable, and to give it back
 //   open, ...             whatever makes a file descriptor
+//   fdopendir, closedir   what a directory that is read takes of libc's heap
 //   epoll_wait            the one blocking call that SA_RESTART does not restart
 //   getsockopt, recvmsg   what the engine gets wrong of their results
 //   operator new, delete  what a host call takes of the engine's heap
@@ -19,9 +20,11 @@
 
 #include "internal.h"
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -173,6 +176,39 @@ int timerfd_create(int clock, int flags)
 		return -1;
 	}
 	return bounded(syscall(SYS_timerfd_create, clock, flags));
+}
+
+static DIR *(*_Atomic real_fdopendir)(int);
+static int (*_Atomic real_closedir)(DIR *);
+
+static int close_real(DIR *dir)
+{
+	if (real_closedir == NULL)
+		real_closedir = (int (*)(DIR *))dlsym(RTLD_NEXT, "closedir");
+	return real_closedir(dir);
+}
+
+// fdopendir: the engine keeps a directory's buffer, 32 KiB to a MiB (glibc), from the first
+// time that it is read until it is closed. So it counts as the guest's memory. One that is
+// closed late (janitor.c) gives it back there.
+DIR *fdopendir(int fd)
+{
+	struct jail *j = jail_self;
+	if (real_fdopendir == NULL)
+		real_fdopendir = (DIR * (*)(int)) dlsym(RTLD_NEXT, "fdopendir");
+	DIR *dir = real_fdopendir(fd);
+	if (dir == NULL || j == NULL || jail_charge_memory(j, malloc_usable_size(dir)))
+		return dir;
+	close_real(dir); // and fd, which the engine then closes in vain
+	errno = ENOMEM;
+	return NULL;
+}
+
+int closedir(DIR *dir)
+{
+	if (jail_self != NULL)
+		jail_uncharge_memory(jail_self, malloc_usable_size(dir));
+	return close_real(dir);
 }
 
 // getsockopt: the engine writes the error that a socket has without asking whether
@@ -347,6 +383,8 @@ const char *jail_interpose_init(void)
 		{"epoll_create1", (void (*)(void))epoll_create1},
 		{"epoll_wait", (void (*)(void))epoll_wait},
 		{"timerfd_create", (void (*)(void))timerfd_create},
+		{"fdopendir", (void (*)(void))fdopendir},
+		{"closedir", (void (*)(void))closedir},
 		{"getsockopt", (void (*)(void))getsockopt},
 		{"recvmsg", (void (*)(void))recvmsg},
 		{"_Znwm", (void (*)(void))_Znwm},

@@ -92,6 +92,50 @@ func TestBudgetOfAllGuests(t *testing.T) {
 	}
 }
 
+// A directory that is read takes a buffer of libc's, of 32 KiB to a MiB, for as long as it
+// is open.
+func TestBuffersOfDirectoriesAreMemory(t *testing.T) {
+	const pages, smallest, largest = 40, 32 << 10, 1<<20 + PageSize
+	many := func(t *testing.T, s *Spec, refused Refusal) {
+		got := runGuest(t, s)
+		if n := uint64(got.Code); got.Ending != Exited || n == 0 || n > (pages-1)*PageSize/smallest || got.Refused != refused {
+			t.Fatalf("ended with %+v", got)
+		}
+		if got.Memory > pages*PageSize || got.Memory+largest < pages*PageSize {
+			t.Errorf("has %d bytes of %d", got.Memory, pages*PageSize)
+		}
+	}
+	t.Run("limit", func(t *testing.T) {
+		limited(t, Limits{Memory: math.MaxUint64, Threads: math.MaxInt})
+		s := spec(t, "directories")
+		s.MemoryLimit = pages * PageSize
+		many(t, s, RefusedByLimit)
+	})
+	t.Run("budget", func(t *testing.T) {
+		limited(t, Limits{Memory: pages * PageSize, Threads: math.MaxInt})
+		many(t, spec(t, "directories"), RefusedByBudget)
+	})
+	t.Run("closed", func(t *testing.T) {
+		limited(t, Limits{Memory: math.MaxUint64, Threads: math.MaxInt})
+		s := spec(t, "directories")
+		s.MemoryLimit, s.Args = pages*PageSize, append(s.Args, "closes")
+		if got := runGuest(t, s); got.Ending != Exited || got.Code != 5000 || got.Memory != PageSize || got.Refused != NotRefused {
+			t.Errorf("ended with %+v", got)
+		}
+	})
+	t.Run("beside", func(t *testing.T) { // what one had is there for the next
+		s := spec(t, "spin")
+		s.MemoryLimit = pages * PageSize
+		s = beside(t, started(t, s), "directories")
+		first := runGuest(t, s).Code
+		for range 20 {
+			if got := runGuest(t, s); got.Code != first || got.Refused != RefusedByLimit {
+				t.Fatalf("ended with %+v, the first one with %d", got, first)
+			}
+		}
+	})
+}
+
 // What a guest had is there for the next one as soon as its end is known: of what the
 // daemon has, and of what the container has, for execs.
 func TestMemoryOfTheLastIsForTheNext(t *testing.T) {
