@@ -233,8 +233,6 @@ struct jail *jail_new(size_t stack)
 
 void jail_delete(struct jail *j)
 {
-	if (j->spawned)
-		pthread_join(j->thread, NULL);
 	jail_self = j; // operator delete is to know whose that is (interpose.c)
 	jail_wasm_delete(j);
 	jail_delete_lost(j);
