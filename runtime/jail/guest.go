@@ -212,7 +212,7 @@ func (g *Guest) Kill() {
 }
 
 // keepKilling sends the signal again until the guest is gone: the first one
-// only makes its host calls fail (fault.c).
+// only makes its host calls fail (stop.c).
 func (g *Guest) keepKilling() {
 	for i := range math.MaxInt {
 		select {

@@ -78,7 +78,7 @@ struct jail_sysctl {
 };
 
 // The work order. Every pointer is owned by the caller and stays valid until
-// jail_join; strings end in NUL, lists in NULL where no length is given.
+// JAIL_EV_EXITED; strings end in NUL, lists in NULL where no length is given.
 struct jail_spec {
 	const void *module;  // WasmEdge_ASTModuleContext; NULL parks the thread
 	const char *entry;   // exported function to call, without parameters; if its result is
