@@ -53,9 +53,10 @@ func (m *Manager) loadEntrypoint(ctx context.Context, use engine.Use, js *jail.S
 	return module, nil
 }
 
-// threadBytes is what a guest's thread takes of its stacks, and the kernel for it,
-// before it runs.
-const threadBytes = 64 << 10
+// threadBytes is what a guest's thread takes without being charged for more: the first
+// 64 KiB of its stack (FIRST_STACK in package jail), its signal stack, and what the kernel
+// has for it.
+const threadBytes = 128 << 10
 
 // entrypoint is what a command names:
 //

@@ -9,6 +9,9 @@
 //                  return address, on the stack    call has one yet; it may be signed
 //   CAN_STEP       else the trap flag: SIGTRAP     no: user space cannot set such a flag
 //                  after each instruction
+//   context_return 0: has no use there             where the function that was interrupted
+//                                                  returns to, as long as it has called no
+//                                                  other
 //   JAIL_RESENDS   no                              else the sender sends again, until a
 //                                                  signal finds guest code
 #pragma once
@@ -27,6 +30,11 @@ static inline uintptr_t context_pc(const ucontext_t *u)
 static inline uintptr_t context_sp(const ucontext_t *u)
 {
 	return (uintptr_t)u->uc_mcontext.gregs[REG_RSP];
+}
+static inline uintptr_t context_return(const ucontext_t *u)
+{
+	(void)u;
+	return 0;
 }
 static inline void context_step(ucontext_t *u, bool on)
 {
@@ -48,6 +56,12 @@ static inline uintptr_t context_pc(const ucontext_t *u)
 static inline uintptr_t context_sp(const ucontext_t *u)
 {
 	return (uintptr_t)u->uc_mcontext.sp;
+}
+static inline uintptr_t context_return(const ucontext_t *u)
+{
+	register uintptr_t x30 __asm__("x30") = (uintptr_t)u->uc_mcontext.regs[30];
+	__asm__("hint #7" : "+r"(x30)); // xpaclri: the function may have signed it already
+	return x30;
 }
 static inline void context_step(ucontext_t *u, bool on)
 {

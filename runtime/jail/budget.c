@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What guests may have: each container its own limit of linear memory, and all
-// together a budget, so that no number of guests takes the node's memory. Linear memory is
-// charged as it grows, stack as it is first used, and for each guest what the
-// engine takes for an instance of its module. Go charges what the daemon has for all
-// of them: loaded modules.
+// What guests may have: each container its own limit of memory, and all together a
+// budget, so that no number of guests takes the node's memory. Linear memory is charged
+// as it grows, buffers of directories that are read as these are opened, and both count
+// against the limit; against the budget alone stack as it is first used, and for each
+// guest what the engine takes for an instance of its module. Go charges what the daemon
+// has for all of them: loaded modules.
 
 #include "internal.h"
 
@@ -80,8 +81,7 @@ static uint64_t with_spare(void)
 	return most > UINT64_MAX - more ? UINT64_MAX : most + more;
 }
 
-// What the linear memories of a container's guests may have together: its own, and
-// those of its execs.
+// What a container's guests may have together: its own, and its execs.
 struct jail_limit {
 	_Atomic int guests;
 	_Atomic uint64_t used;

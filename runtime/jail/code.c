@@ -56,11 +56,13 @@ bool jail_in_guest_code(const void *context)
 
 // The native code of modules, as the engine makes it executable (interpose.c), and the
 // tables by which it is unwound. A signal handler reads the list while others change it:
-// an entry of a module that has a guest does not change, and one that is being made is
-// of no use to any.
+// an entry of a module that has a guest does not change, but the reader comes upon others
+// that do. Each goes from free to taken, and back, by its end alone; its start changes only
+// while it is free. So a start that is read between two looks at the same end, not 0,
+// belongs to it.
 #define MAX_CODES 8192
 static struct code {
-	_Atomic uintptr_t start, end;  // end 0: free
+	_Atomic uintptr_t start, end;  // end 0: free, whatever start is
 	const uint8_t *_Atomic frames; // .eh_frame, or NULL
 } codes[MAX_CODES];
 static _Atomic size_t n_codes;
@@ -95,25 +97,33 @@ void jail_code_add_frames(const void *frames)
 	latest = NULL;
 }
 
+static bool begins_in(const struct code *c, uintptr_t from, uintptr_t to)
+{
+	return c->end != 0 && c->start >= from && c->start < to;
+}
+
 // jail_code_remove: the engine gives back code and what belongs to it as a whole.
 void jail_code_remove(const void *at, size_t size)
 {
 	uintptr_t from = (uintptr_t)at, to = from + size;
 	for (size_t i = 0; i < n_codes; i++) {
-		if (codes[i].start < from || codes[i].start >= to)
+		if (!begins_in(&codes[i], from, to))
 			continue;
 		pthread_mutex_lock(&codes_lock);
-		codes[i].end = codes[i].start = 0;
-		codes[i].frames = NULL;
+		if (begins_in(&codes[i], from, to)) // not another one by now
+			codes[i].end = 0;
 		pthread_mutex_unlock(&codes_lock);
 	}
 }
 
 static const struct code *find_code(uintptr_t pc)
 {
-	for (size_t i = 0; i < n_codes; i++)
-		if (pc >= codes[i].start && pc < codes[i].end)
-			return &codes[i];
+	for (size_t i = 0; i < n_codes; i++) {
+		struct code *c = &codes[i];
+		uintptr_t end = c->end;
+		if (pc < end && pc >= c->start && c->end == end)
+			return c;
+	}
 	return NULL;
 }
 

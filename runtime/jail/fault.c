@@ -16,6 +16,14 @@ __thread struct jail *jail_self;
 
 static struct sigaction go_action[NSIG]; // Go's, from before
 
+// is_at_entry: the host call that ran out of stack is the guest's first function of the
+// host's, which has made no frame yet, and so done nothing. Its return address cannot be
+// replaced, and where there is no step either, nothing else would end the guest.
+static bool is_at_entry(struct jail *j, const void *context)
+{
+	return !CAN_STEP && !jail_replace_return(j) && jail_is_module_code(context_return(context));
+}
+
 // overflow: no more stack. In guest code that is a trap like any other. In a host
 // call the reserve is opened, so that the call can finish and give back its locks,
 // and the guest ends when it returns.
@@ -28,6 +36,8 @@ static bool overflow(struct jail *j, siginfo_t *info, void *context)
 		(j->fault == JAIL_END_OVERFLOW || !jail_open_reserve(j, at)))
 		return false;
 	j->fault = JAIL_END_OVERFLOW;
+	if (is_at_entry(j, context))
+		jail_end_guest(info, context);
 	jail_deliver(j, info, context);
 	return true;
 }

@@ -365,8 +365,8 @@ func (g *Guest) Result() Result { return g.result }
 // namespaces. It is 0 before New returns.
 func (g *Guest) TID() int { return g.tid }
 
-// Memory is the size of the guest's linear memory in bytes, 0 when it has not
-// started or is over.
+// Memory is what of the guest's counts against its MemoryLimit, in bytes, 0 when it has
+// not started or is over.
 func (g *Guest) Memory() uint64 {
 	var bytes C.uint64_t
 	g.withC(func(c *C.struct_jail) { bytes = C.jail_memory(c) })

@@ -71,7 +71,7 @@ struct jail {
 
 	// budget.c
 	struct jail_limit *limit;
-	_Atomic uint64_t memory; // bytes of linear memory
+	_Atomic uint64_t memory; // bytes that count against the limit
 	uint64_t charged;        // bytes, all together
 	uint64_t prepaid;        // bytes that the instance's memory may take
 	_Atomic int refused;     // enum jail_refusal

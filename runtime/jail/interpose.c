@@ -8,7 +8,11 @@
 //   mmap                  the engine's way to enlarge linear memory
 //   mprotect, munmap      its way to make code executable, and to give it back
 //   open, ...             whatever makes a file descriptor
-//   epoll_wait            the one blocking call that SA_RESTART does not restart
+//   fdopendir, closedir   what a directory that is read takes of libc's heap
+//   epoll_wait, connect,  blocking calls that SA_RESTART does not restart: the first one
+//   accept, recvmsg,      never, the others not on a socket with a timeout (SO_RCVTIMEO,
+//   sendmsg, readv,       SO_SNDTIMEO), which then begins once more
+//   writev
 //   getsockopt, recvmsg   what the engine gets wrong of their results
 //   operator new, delete  what a host call takes of the engine's heap
 //   __assert_fail, abort  how the engine gives up on a host call
@@ -19,9 +23,11 @@
 
 #include "internal.h"
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -31,6 +37,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -155,9 +162,63 @@ int socket(int domain, int type, int protocol)
 	return bounded(syscall(SYS_socket, domain, type, protocol));
 }
 
+// again says whether a call that failed was interrupted by a pause: then it is made once
+// more, after that, as the guest has seen nothing of it. For Go's runtime, and for many
+// programs, such a failure would be the end.
+static bool again(void)
+{
+	struct jail *j = jail_self;
+	if (j == NULL || errno != EINTR)
+		return false;
+	jail_park(j, PARKED_IN_CALL);
+	errno = EINTR;
+	return !j->killed && !j->fault;
+}
+
 int accept(int fd, struct sockaddr *restrict address, socklen_t *restrict length)
 {
-	return bounded(syscall(SYS_accept, fd, address, length));
+	int connection;
+	do
+		connection = bounded(syscall(SYS_accept, fd, address, length));
+	while (connection < 0 && again());
+	return connection;
+}
+
+// connect: the second call waits for the connection that the first one has begun.
+int connect(int fd, const struct sockaddr *address, socklen_t length)
+{
+	int err;
+	do
+		err = (int)syscall(SYS_connect, fd, address, length);
+	while (err != 0 && again());
+	return err;
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	ssize_t n;
+	do
+		n = syscall(SYS_sendmsg, fd, message, flags);
+	while (n < 0 && again());
+	return n;
+}
+
+ssize_t readv(int fd, const struct iovec *list, int n_list)
+{
+	ssize_t n;
+	do
+		n = syscall(SYS_readv, fd, list, n_list);
+	while (n < 0 && again());
+	return n;
+}
+
+ssize_t writev(int fd, const struct iovec *list, int n_list)
+{
+	ssize_t n;
+	do
+		n = syscall(SYS_writev, fd, list, n_list);
+	while (n < 0 && again());
+	return n;
 }
 
 int epoll_create1(int flags)
@@ -173,6 +234,39 @@ int timerfd_create(int clock, int flags)
 		return -1;
 	}
 	return bounded(syscall(SYS_timerfd_create, clock, flags));
+}
+
+static DIR *(*_Atomic real_fdopendir)(int);
+static int (*_Atomic real_closedir)(DIR *);
+
+static int close_real(DIR *dir)
+{
+	if (real_closedir == NULL)
+		real_closedir = (int (*)(DIR *))dlsym(RTLD_NEXT, "closedir");
+	return real_closedir(dir);
+}
+
+// fdopendir: the engine keeps a directory's buffer, 32 KiB to a MiB (glibc), from the first
+// time that it is read until it is closed. So it counts as the guest's memory. One that is
+// closed late (janitor.c) gives it back there.
+DIR *fdopendir(int fd)
+{
+	struct jail *j = jail_self;
+	if (real_fdopendir == NULL)
+		real_fdopendir = (DIR * (*)(int)) dlsym(RTLD_NEXT, "fdopendir");
+	DIR *dir = real_fdopendir(fd);
+	if (dir == NULL || j == NULL || jail_charge_memory(j, malloc_usable_size(dir)))
+		return dir;
+	close_real(dir); // and fd, which the engine then closes in vain
+	errno = ENOMEM;
+	return NULL;
+}
+
+int closedir(DIR *dir)
+{
+	if (jail_self != NULL)
+		jail_uncharge_memory(jail_self, malloc_usable_size(dir));
+	return close_real(dir);
 }
 
 // getsockopt: the engine writes the error that a socket has without asking whether
@@ -202,7 +296,10 @@ int getsockopt(int fd, int level, int name, void *restrict value, socklen_t *res
 // its other functions have that of the host, and so what uses them expects it.
 ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
-	ssize_t n = syscall(SYS_recvmsg, fd, message, flags);
+	ssize_t n;
+	do
+		n = syscall(SYS_recvmsg, fd, message, flags);
+	while (n < 0 && again());
 	struct sockaddr_in *from = message->msg_name; // of IPv6, the port has the same place
 	if (n >= 0 && jail_self != NULL && from != NULL &&
 		(from->sin_family == AF_INET || from->sin_family == AF_INET6))
@@ -217,21 +314,14 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-// epoll_wait: a guest that was paused and resumed waits on. To see its wait fail
-// for that would end it: Go's runtime does not expect it.
+// epoll_wait: a guest that was paused and resumed waits on, for the rest of its time.
 int epoll_wait(int fd, struct epoll_event *events, int n, int timeout)
 {
-	struct jail *j = jail_self;
-	int64_t end = j != NULL && timeout > 0 ? now_ms() + timeout : 0;
+	int64_t end = jail_self != NULL && timeout > 0 ? now_ms() + timeout : 0;
 	for (;;) {
 		int got = (int)syscall(SYS_epoll_pwait, fd, events, n, timeout, NULL, 8);
-		if (got >= 0 || errno != EINTR || j == NULL)
+		if (got >= 0 || !again())
 			return got;
-		jail_park(j, PARKED_IN_CALL);
-		if (j->killed) {
-			errno = EINTR;
-			return -1;
-		}
 		if (timeout > 0) {
 			int64_t left = end - now_ms();
 			timeout = left > 0 ? (int)left : 0;
@@ -344,9 +434,15 @@ const char *jail_interpose_init(void)
 		{"dup", (void (*)(void))dup},
 		{"socket", (void (*)(void))socket},
 		{"accept", (void (*)(void))accept},
+		{"connect", (void (*)(void))connect},
+		{"sendmsg", (void (*)(void))sendmsg},
+		{"readv", (void (*)(void))readv},
+		{"writev", (void (*)(void))writev},
 		{"epoll_create1", (void (*)(void))epoll_create1},
 		{"epoll_wait", (void (*)(void))epoll_wait},
 		{"timerfd_create", (void (*)(void))timerfd_create},
+		{"fdopendir", (void (*)(void))fdopendir},
+		{"closedir", (void (*)(void))closedir},
 		{"getsockopt", (void (*)(void))getsockopt},
 		{"recvmsg", (void (*)(void))recvmsg},
 		{"_Znwm", (void (*)(void))_Znwm},

@@ -11,8 +11,8 @@
 // plain data, so that the same code could run in another process; the one
 // shared thing is the loaded module.
 //
-// The hazards of running WasmEdge beside Go are described where they bite, in
-// fault.c.
+// The hazards of running WasmEdge beside Go are described where they bite: fault.c,
+// keepalive.c, stop.c, return.c, interpose.c.
 package jail
 
 /*

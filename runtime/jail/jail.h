@@ -80,7 +80,7 @@ struct jail_sysctl {
 };
 
 // The work order. Every pointer is owned by the caller and stays valid until
-// jail_join; strings end in NUL, lists in NULL where no length is given.
+// JAIL_EV_EXITED; strings end in NUL, lists in NULL where no length is given.
 struct jail_spec {
 	const void *module;  // WasmEdge_ASTModuleContext; NULL parks the thread
 	const char *entry;   // exported function to call, without parameters; if its result is
@@ -119,9 +119,9 @@ struct jail_spec {
 	uint16_t n_filter;           // 0: none
 	const char *const *masked;   // absolute paths that are to look empty
 	const char *const *readonly; // absolute paths that nobody may write below
-	uint64_t memory_limit;       // bytes of linear memory; not for a guest beside another
+	uint64_t memory_limit;       // bytes (jail_memory); not for a guest beside another
 	uint64_t initial_memory;     // bytes of linear memory that the module starts with
-	uint64_t overhead;           // bytes to be charged beside linear memory and stack
+	uint64_t overhead;           // bytes to be charged beside memory and grown stack
 	size_t stack_size;           // bytes of native stack for guest code, at most
 	int max_files;               // fds are below this number
 };
@@ -141,7 +141,7 @@ struct jail_result {
 	uint32_t code;     // exit code (JAIL_END_EXIT)
 	int err;           // errno of a failed set-up step, or 0
 	int refused;       // enum jail_refusal
-	uint64_t memory;   // linear memory at the end, in bytes
+	uint64_t memory;   // at the end, in bytes (jail_memory)
 	uint64_t cpu_ns;   // CPU time of the thread
 	char message[512]; // what failed, or the trap
 };
@@ -185,9 +185,9 @@ struct jail_answer {
 // that makes guests joins a group, or NULL. Returns NULL or what failed.
 const char *jail_init(const void *keepalive, const char *cgroup);
 
-// jail_set_budget bounds what all guests may have together, in bytes: linear
-// memory, stacks, what each is said to take besides, and what is charged for all of
-// them. jail_budget_used is what they have.
+// jail_set_budget bounds what all guests may have together, in bytes: memory
+// (jail_memory), stacks, what each is said to take besides, and what is charged for all
+// of them. jail_budget_used is what they have.
 void jail_set_budget(uint64_t bytes);
 uint64_t jail_budget(void);
 uint64_t jail_budget_used(void);
@@ -230,9 +230,10 @@ int jail_tid(const struct jail *j);
 // jail_is_there says whether the thread is still the one of jail_tid: what was found
 // under that number before is the guest's.
 int jail_is_there(const struct jail *j);
-// jail_memory returns the linear memory of a guest in bytes.
+// jail_memory returns what a guest has that counts against its limit, in bytes: linear
+// memory, and the buffers of directories that it reads.
 uint64_t jail_memory(const struct jail *j);
-// jail_set_limit changes the limit of linear memory of a guest and those beside it, in
+// jail_set_limit changes the limit of memory of a guest and those beside it, in
 // bytes. If they have more than that, it does nothing and returns EDQUOT, or EBUSY as
 // jail_create does.
 int jail_set_limit(struct jail *j, uint64_t bytes);

@@ -7,12 +7,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/containerd/errdefs"
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/containerd-wasm/containerd-wasm/runtime/seccomp"
 	"github.com/containerd-wasm/containerd-wasm/test/patience"
 )
 
@@ -89,6 +92,50 @@ func TestBudgetOfAllGuests(t *testing.T) {
 	}
 }
 
+// A directory that is read takes a buffer of libc's, of 32 KiB to a MiB, for as long as it
+// is open.
+func TestBuffersOfDirectoriesAreMemory(t *testing.T) {
+	const pages, smallest, largest = 40, 32 << 10, 1<<20 + PageSize
+	many := func(t *testing.T, s *Spec, refused Refusal) {
+		got := runGuest(t, s)
+		if n := uint64(got.Code); got.Ending != Exited || n == 0 || n > (pages-1)*PageSize/smallest || got.Refused != refused {
+			t.Fatalf("ended with %+v", got)
+		}
+		if got.Memory > pages*PageSize || got.Memory+largest < pages*PageSize {
+			t.Errorf("has %d bytes of %d", got.Memory, pages*PageSize)
+		}
+	}
+	t.Run("limit", func(t *testing.T) {
+		limited(t, Limits{Memory: math.MaxUint64, Threads: math.MaxInt})
+		s := spec(t, "directories")
+		s.MemoryLimit = pages * PageSize
+		many(t, s, RefusedByLimit)
+	})
+	t.Run("budget", func(t *testing.T) {
+		limited(t, Limits{Memory: pages * PageSize, Threads: math.MaxInt})
+		many(t, spec(t, "directories"), RefusedByBudget)
+	})
+	t.Run("closed", func(t *testing.T) {
+		limited(t, Limits{Memory: math.MaxUint64, Threads: math.MaxInt})
+		s := spec(t, "directories")
+		s.MemoryLimit, s.Args = pages*PageSize, append(s.Args, "closes")
+		if got := runGuest(t, s); got.Ending != Exited || got.Code != 5000 || got.Memory != PageSize || got.Refused != NotRefused {
+			t.Errorf("ended with %+v", got)
+		}
+	})
+	t.Run("beside", func(t *testing.T) { // what one had is there for the next
+		s := spec(t, "spin")
+		s.MemoryLimit = pages * PageSize
+		s = beside(t, started(t, s), "directories")
+		first := runGuest(t, s).Code
+		for range 20 {
+			if got := runGuest(t, s); got.Code != first || got.Refused != RefusedByLimit {
+				t.Fatalf("ended with %+v, the first one with %d", got, first)
+			}
+		}
+	})
+}
+
 // What a guest had is there for the next one as soon as its end is known: of what the
 // daemon has, and of what the container has, for execs.
 func TestMemoryOfTheLastIsForTheNext(t *testing.T) {
@@ -131,6 +178,27 @@ func TestMemoryOfTheLastIsForTheNext(t *testing.T) {
 	})
 }
 
+// A guest waits for what another one had by no call that its profile could end it for.
+func TestProfileOfAGuestThatWaitsForMemory(t *testing.T) {
+	spec(t, "hello")
+	profile, err := seccomp.Compile(&specs.LinuxSeccomp{
+		DefaultAction: specs.ActAllow,
+		Syscalls:      []specs.LinuxSyscall{{Names: []string{"nanosleep", "clock_nanosleep"}, Action: specs.ActKill}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := spec(t, "spin")
+	s.MemoryLimit = 101 * PageSize
+	s = beside(t, started(t, s), "grow")
+	s.Seccomp = profile
+	for range 200 {
+		if got := runGuest(t, s); got.Ending != Exited || got.Code != 100 {
+			t.Fatalf("ended with %+v", got)
+		}
+	}
+}
+
 func TestMemoryLimitChanges(t *testing.T) {
 	s := spec(t, "grow_twice")
 	s.MemoryLimit = 4 * PageSize
@@ -164,6 +232,41 @@ func TestMemoryLimitChanges(t *testing.T) {
 	if err := g.SetMemoryLimit(0); !errdefs.IsFailedPrecondition(err) {
 		t.Errorf("a guest that is over: %v", err)
 	}
+}
+
+// What is refused is never charged, not even for a moment in which others are refused, too.
+func TestWhatIsRefusedIsNotCharged(t *testing.T) {
+	const pages = 5000
+	limited(t, Limits{Memory: (pages + 1) * PageSize, Threads: math.MaxInt})
+	big := spec(t, "hello")
+	big.Overhead = (pages + 2) * PageSize
+	stop := make(chan struct{})
+	var refused sync.WaitGroup
+	for range 2 {
+		refused.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if _, err := New(t.Context(), big); !errdefs.IsResourceExhausted(err) {
+					t.Errorf("a guest beyond the budget was made: %v", err)
+					return
+				}
+			}
+		})
+	}
+	s := spec(t, "grow") // a page at a time
+	s.MemoryLimit = pages * PageSize
+	for range 3 {
+		if got := runGuest(t, s); got.Code != pages || got.Refused != RefusedByLimit {
+			t.Errorf("ended with %+v", got)
+		}
+		time.Sleep(time.Millisecond) // for what it had
+	}
+	close(stop)
+	refused.Wait()
 }
 
 // A guest that is refused gives back the thread that was made in advance, as it was.
@@ -204,10 +307,12 @@ func threads(t *testing.T) int {
 func TestStackCountsAgainstTheBudget(t *testing.T) {
 	limited(t, Limits{Memory: 2 * PageSize, Threads: math.MaxInt})
 	for _, module := range []string{"recurse", "recurse_host"} {
-		s := spec(t, module)
-		s.StackSize = 64 << 20
-		if got := runGuest(t, s); got.Ending != Overflowed || got.Refused != RefusedByBudget {
-			t.Errorf("%s ended with %+v", module, got)
+		for _, size := range []uint64{256 << 10, 64 << 20} {
+			s := spec(t, module)
+			s.StackSize = size
+			if got := runGuest(t, s); got.Ending != Overflowed || got.Refused != RefusedByBudget {
+				t.Errorf("%s with %d bytes ended with %+v", module, size, got)
+			}
 		}
 	}
 }

@@ -49,7 +49,7 @@ type Result struct {
 	Ending  Ending
 	Code    uint32 // of proc_exit; only if Exited
 	Message string // the trap, or why it did not start
-	Memory  uint64 // bytes of linear memory at the end
+	Memory  uint64 // bytes of linear memory, and of buffers of directories, at the end
 	Refused Refusal
 	CPUTime time.Duration
 	errno   syscall.Errno

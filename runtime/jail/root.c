@@ -283,8 +283,8 @@ static int attach(struct jail *j, int root, const int *fds)
 	return 0;
 }
 
-// join_root enters the root of another guest, with what that has mounted. Without
-// mounts, that guest is in the host's namespace, and so are we.
+// join_root enters the root of another guest, with what that has mounted: it is in a mount
+// namespace of its own, whether it has mounts or not (attach).
 static int join_root(struct jail *j)
 {
 	const struct jail_spec *spec = j->spec;

@@ -14,6 +14,7 @@
 #include "internal.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -185,6 +186,9 @@ static int compare(const void *a, const void *b)
 	return *(const int *)a - *(const int *)b;
 }
 
+// The longest jump of the search is over its first half.
+_Static_assert(4 * (N_DENIED / 2) - 1 <= UCHAR_MAX, "a jump of BPF has one byte");
+
 // emit_search denies the calls of list[0..n), which is sorted.
 static void emit_search(const int *list, size_t n)
 {
@@ -195,7 +199,7 @@ static void emit_search(const int *list, size_t n)
 	size_t half = n / 2, node = program.len;
 	EMIT(JUMP(BPF_JGE, (unsigned)list[half], 0, 0));
 	emit_search(list, half);
-	filter[node].jt = (unsigned char)(program.len - node - 1); // at most 200
+	filter[node].jt = (unsigned char)(program.len - node - 1);
 	emit_search(list + half, n - half);
 }
 

@@ -89,15 +89,16 @@ type Spec struct {
 	Masked   []string // absolute paths that look empty; those that do not exist are skipped
 	Readonly []string // absolute paths below which nothing can be changed, likewise
 
-	MemoryLimit   uint64 // bytes of linear memory; 0: 4 GiB for each guest, all that there can be
+	MemoryLimit   uint64 // bytes of linear memory, and of buffers of directories that are read; 0: no limit
 	InitialMemory uint64 // bytes of it that the module starts with
-	Overhead      uint64 // bytes to charge to the budget beside linear memory and stack
+	Overhead      uint64 // bytes to charge to the budget beside those, and the stack after its first 64 KiB
 	StackSize     uint64 // bytes of native stack, at most
 	MaxFiles      int    // fds are below this number; 0: DefaultMaxFiles
 }
 
-// DefaultMaxFiles bounds a guest's open files, each of which takes the kernel some
-// 300 bytes that no limit of the guest counts.
+// DefaultMaxFiles bounds a guest's open files, each of which takes the kernel some 300
+// bytes, and the engine 400, that no limit of the guest counts. What a directory takes
+// that is read, its MemoryLimit does.
 const DefaultMaxFiles = 16384
 
 // sockFilter is the size of a struct sock_filter, maxFilter the number of them in

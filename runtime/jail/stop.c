@@ -160,6 +160,9 @@ static void on_step(int sig, siginfo_t *info, void *context)
 		go_step.sa_sigaction(sig, info, context);
 		return;
 	}
+	// Then it is the instruction at which libc aborts, which would come again for ever.
+	if (!CAN_STEP)
+		jail_stop_daemon(j, info, context_pc(context));
 	int err = errno;
 	jail_deliver(j, info, context);
 	errno = err;

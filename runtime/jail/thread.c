@@ -28,9 +28,10 @@
 #define RESERVE_SIZE ((size_t)256 << 10)
 // A parked thread runs no guest.
 #define PARKED_STACK ((size_t)64 << 10)
-// What of a stack is there from the beginning: enough for isolating a thread and
-// for most guests. The rest is opened, and charged, by the fault at its end.
-#define FIRST_STACK ((size_t)256 << 10)
+// What of a stack is there from the beginning, and charged with the thread
+// (threadBytes in package runtime): enough for isolating it and for most guests, which
+// take 24 KiB. The rest is opened, and charged, by the fault at its end.
+#define FIRST_STACK ((size_t)64 << 10)
 #define STACK_STEP ((uintptr_t)64 << 10)
 
 int jail_fail(struct jail *j, const char *step, const char *path)
@@ -92,8 +93,9 @@ static bool open_stack(struct jail *j, char *low)
 }
 
 // jail_grow_stack opens the stack down to an address, and some more, if that is
-// part of it, and if the budget allows. Nothing below an address that was used is
-// ever passed to the kernel, which would not take this way: the return address of
+// part of it, and if the budget allows. It is not asked where no guest code runs that
+// could be ended: a fault there stops the daemon. Nothing below an address that was used
+// is ever passed to the kernel, which would not take this way: the return address of
 // every call lies below what its caller has on the stack.
 bool jail_grow_stack(struct jail *j, const char *to)
 {
@@ -102,7 +104,10 @@ bool jail_grow_stack(struct jail *j, const char *to)
 	char *low = j->low - ((uintptr_t)(j->low - to) / STACK_STEP + 1) * STACK_STEP;
 	if (low < j->stack)
 		low = j->stack;
-	if (!jail_charge_stack(j, (uint64_t)(j->low - low)))
+	uint64_t bytes = (uint64_t)(j->low - low);
+	if (!guest_may_run(j))
+		jail_charge_anyway(j, bytes);
+	else if (!jail_charge_stack(j, bytes))
 		return false;
 	return open_stack(j, low);
 }
@@ -111,7 +116,10 @@ bool jail_grow_stack(struct jail *j, const char *to)
 bool jail_open_reserve(struct jail *j, const char *to)
 {
 	char *low = j->low - RESERVE_SIZE;
-	return to >= low && open_stack(j, low);
+	if (to < low || !open_stack(j, low))
+		return false;
+	jail_charge_anyway(j, RESERVE_SIZE);
+	return true;
 }
 
 static int set_sigstack(struct jail *j)
@@ -225,8 +233,6 @@ struct jail *jail_new(size_t stack)
 
 void jail_delete(struct jail *j)
 {
-	if (j->spawned)
-		pthread_join(j->thread, NULL);
 	jail_self = j; // operator delete is to know whose that is (interpose.c)
 	jail_wasm_delete(j);
 	jail_delete_lost(j);

@@ -15,7 +15,8 @@ int main(void)
 	__wasi_fd_t fd;
 
 	expect(ANY, __wasi_path_filestat_set_times(ROOT, 0, module, 0, 1, __WASI_FSTFLAGS_MTIM));
-	expect(ANY, __wasi_path_filestat_set_times(ROOT, 0, module, 0, 0, __WASI_FSTFLAGS_MTIM_NOW));
+	expect(ANY,
+		__wasi_path_filestat_set_times(ROOT, 0, module, 0, 0, __WASI_FSTFLAGS_MTIM_NOW));
 	if (__wasi_path_open(ROOT, 0, module, 0, rights, rights, 0, &fd) == 0)
 		expect(ANY, __wasi_fd_filestat_set_times(fd, 0, 1, __WASI_FSTFLAGS_MTIM));
 	expect(ANY, __wasi_path_link(ROOT, 0, module, ROOT, "link"));
