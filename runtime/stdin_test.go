@@ -3,6 +3,7 @@
 package runtime
 
 import (
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -68,7 +69,8 @@ func (r *relayed) expect(t *testing.T, text string) {
 	_ = r.guest.SetReadDeadline(time.Now().Add(patience.For(30 * time.Second)))
 	buf := make([]byte, max(len(text), 1))
 	n, err := io.ReadFull(r.guest, buf)
-	if want := error(nil); string(buf[:n]) != text || text != "" && err != want || text == "" && err != io.EOF {
+	ends := errors.Is(err, io.EOF)
+	if string(buf[:n]) != text || ends != (text == "") || err != nil && !ends {
 		t.Fatalf("the guest reads %q, %v; want %q", buf[:n], err, text)
 	}
 }
@@ -76,7 +78,7 @@ func (r *relayed) expect(t *testing.T, text string) {
 func (r *relayed) expectNothing(t *testing.T) {
 	t.Helper()
 	_ = r.guest.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
-	if n, err := r.guest.Read(make([]byte, 1)); !os.IsTimeout(err) {
+	if n, err := r.guest.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatalf("the guest reads %d bytes, %v", n, err)
 	}
 }

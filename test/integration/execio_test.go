@@ -121,7 +121,7 @@ func TestExitBeforeTheOutputOfExecs(t *testing.T) {
 	const want = "sleeping\n"
 	daemon.Eventually(t, "output of the exec", func() error {
 		if n, err := unix.IoctlGetInt(int(f.Fd()), unix.TIOCINQ); n != len(want) {
-			return fmt.Errorf("%d bytes, %v", n, err)
+			return fmt.Errorf("%d bytes: %w", n, err)
 		}
 		return nil
 	})

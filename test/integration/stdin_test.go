@@ -58,7 +58,7 @@ func TestStdinOutlivesItsClient(t *testing.T) {
 			if err := task.CloseIO(b.Ctx, containerd.WithStdinCloser); err != nil {
 				t.Error(err)
 			}
-			if code := waitForExit(t, b.Ctx, task); code != 0 {
+			if code := waitForExit(b.Ctx, t, task); code != 0 {
 				t.Errorf("exit code %d", code)
 			}
 		})
@@ -87,7 +87,7 @@ func TestStdinOfAnExecOutlivesItsClient(t *testing.T) {
 	expect(t, e.wait(t), 0, "text")
 }
 
-func waitForExit(t *testing.T, ctx context.Context, task containerd.Task) uint32 {
+func waitForExit(ctx context.Context, t *testing.T, task containerd.Task) uint32 {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, daemon.Patience)
 	defer cancel()
