@@ -7,13 +7,16 @@
 
 #include "internal.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 static bool is_absent(int err)
@@ -21,8 +24,39 @@ static bool is_absent(int err)
 	return err == ENOENT || err == ENOTDIR;
 }
 
+// lists_all says whether a file system has no names but those that it lists, which is not
+// so for FUSE, autofs and others.
+static bool lists_all(int fd)
+{
+	static const unsigned long types[] = {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,
+		OVERLAYFS_SUPER_MAGIC, TMPFS_MAGIC};
+	struct statfs fs;
+	if (fstatfs(fd, &fs) != 0)
+		return false;
+	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
+		if ((unsigned long)fs.f_type == types[i])
+			return true;
+	return false;
+}
+
+static bool is_empty_directory(int fd)
+{
+	_Alignas(struct dirent64) char entries[1024];
+	for (;;) {
+		long n = syscall(SYS_getdents64, fd, entries, sizeof(entries));
+		if (n <= 0)
+			return n == 0;
+		for (long at = 0; at < n;) {
+			const struct dirent64 *entry = (const struct dirent64 *)(entries + at);
+			if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+				return false;
+			at += entry->d_reclen;
+		}
+	}
+}
+
 // absent_length is the length of the directory at the root that a path is in, if there
-// is no such directory, or 0. Most images have neither /proc nor /sys.
+// is nothing below it, or 0. Most images have neither /proc nor /sys, or have them empty.
 static size_t absent_length(const char *path)
 {
 	char top[NAME_MAX + 2];
@@ -31,7 +65,12 @@ static size_t absent_length(const char *path)
 		return 0;
 	memcpy(top, path, n);
 	top[n] = '\0';
-	return access(top, F_OK) != 0 && is_absent(errno) ? n : 0;
+	int fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return is_absent(errno) ? n : 0;
+	bool empty = lists_all(fd) && is_empty_directory(fd);
+	close(fd);
+	return empty ? n : 0;
 }
 
 // jail_open_masks opens the template (root.c), in which there are an empty file and an
@@ -86,7 +125,8 @@ static int each(struct jail *j, const char *const *paths, int masks,
 	const char *absent = "";
 	size_t n = 0; // of absent
 	for (; paths != NULL && *paths != NULL; paths++) {
-		if (n > 0 && strncmp(*paths, absent, n + 1) == 0)
+		// With ".." it may be elsewhere.
+		if (n > 0 && strncmp(*paths, absent, n + 1) == 0 && strstr(*paths, "/..") == NULL)
 			continue;
 		int target = open(*paths, O_PATH | O_CLOEXEC);
 		if (target < 0 && is_absent(errno)) {

@@ -49,6 +49,13 @@ func TestMaskedPaths(t *testing.T) {
 			}
 			s.Masked = []string{"/link"}
 		}, noent, ""},
+		{"out of an empty directory", func(s *Spec) {
+			if err := os.Mkdir(filepath.Join(s.Rootfs, "proc"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			s.Masked = []string{"/proc/kcore", "/proc/keys", "/proc/../secret/file"}
+		}, 0, ""},
+		{"beside what is not there", func(s *Spec) { s.Masked = []string{"/secret/absent", "/secret/file"} }, 0, ""},
 		{"a volume", func(s *Spec) { s.Mounts = []Mount{{Source: volume, Target: "/secret"}} }, 0, "of a volume"},
 		{"in a volume", func(s *Spec) {
 			s.Mounts = []Mount{{Source: volume, Target: "/secret"}}
