@@ -107,7 +107,9 @@ func TestShares(t *testing.T) {
 	})
 }
 
-// All guests together weigh as much as one of the daemon's threads, however many spin.
+// All guests together weigh as much as one of the daemon's threads, however many spin: of
+// 17 equal threads, it would get a sixteenth of what the others do. What else the daemon's
+// group has on other processors takes from its weight on this one.
 func TestGuestsWeighAsOneThread(t *testing.T) {
 	testutil.RequiresRoot(t)
 	r := openRoot(t, t.TempDir())
@@ -139,7 +141,7 @@ func TestGuestsWeighAsOneThread(t *testing.T) {
 		daemons, guests := used()
 		time.Sleep(time.Second)
 		d, g := used()
-		if daemons, guests = d-daemons, g-guests; daemons == 0 || 4*daemons < guests {
+		if daemons, guests = d-daemons, g-guests; daemons == 0 || 10*daemons < guests {
 			return fmt.Errorf("in a second it got %v, the guests %v", daemons, guests)
 		}
 		return nil

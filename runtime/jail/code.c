@@ -58,11 +58,12 @@ bool jail_in_guest_code(const void *context)
 // tables by which it is unwound. A signal handler reads the list while others change it:
 // an entry of a module that has a guest does not change, but the reader comes upon others
 // that do. Each goes from free to taken, and back, by its end alone; its start changes only
-// while it is free. So a start that is read between two looks at the same end, not 0,
-// belongs to it.
+// while it is free, after uses has. So an end that is not 0, and the start that is read
+// after it, belong together if uses is the same before and after.
 #define MAX_CODES 8192
 static struct code {
 	_Atomic uintptr_t start, end;  // end 0: free, whatever start is
+	_Atomic unsigned uses;         // how often it was taken
 	const uint8_t *_Atomic frames; // .eh_frame, or NULL
 } codes[MAX_CODES];
 static _Atomic size_t n_codes;
@@ -80,6 +81,7 @@ void jail_code_add(const void *at, size_t size)
 	while (i < n_codes && codes[i].end != 0)
 		i++;
 	if (i < MAX_CODES) { // else its guests are stepped (stop.c)
+		codes[i].uses++;
 		codes[i].frames = NULL;
 		codes[i].start = (uintptr_t)at;
 		codes[i].end = (uintptr_t)at + size;
@@ -120,8 +122,8 @@ static const struct code *find_code(uintptr_t pc)
 {
 	for (size_t i = 0; i < n_codes; i++) {
 		struct code *c = &codes[i];
-		uintptr_t end = c->end;
-		if (pc < end && pc >= c->start && c->end == end)
+		unsigned uses = c->uses;
+		if (pc < c->end && pc >= c->start && c->uses == uses)
 			return c;
 	}
 	return NULL;
