@@ -201,3 +201,23 @@ func TestKillWhileAGuestWaitsForSpare(t *testing.T) {
 		t.Errorf("%v, ended after %v with %+v", err, took, got)
 	}
 }
+
+// The engine's list of what a guest polls is of the engine's heap.
+func TestListsOfHostCallsAreCharged(t *testing.T) {
+	const memory, list = 128 * PageSize, 4 << 20
+	s := spec(t, "poll_many")
+	limited(t, Limits{Memory: memory + list, Threads: 10})
+	if got := runGuest(t, s); got.Ending != Trapped || got.Refused != RefusedByBudget {
+		t.Errorf("without room for the list, it ended with %+v", got)
+	}
+	nothingCharged(t)
+	SetLimits(Limits{Memory: memory + 8*list, Threads: 10})
+	g := started(t, s)
+	for deadline := time.Now().Add(patience.For(10 * time.Second)); MemoryUsed() < memory+list; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d bytes are charged", MemoryUsed())
+		}
+	}
+	g.Kill()
+	<-g.Done()
+}

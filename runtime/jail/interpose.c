@@ -333,21 +333,25 @@ int epoll_wait(int fd, struct epoll_event *events, int n, int timeout)
 // (poll_oneoff, paths); a table of a million entries takes half of this to grow.
 #define MAX_NEW ((size_t)32 << 20)
 
-// A guest that is ended in the middle of a host call loses what the call took. What
-// is large is remembered, and given back when the guest is deleted.
+// What a host call takes for a while counts if it is large. A guest that is ended in the
+// middle of the call loses it: it is remembered, and given back when the guest is deleted.
 #define LARGE_NEW ((size_t)64 << 10)
 
 struct jail_large {
 	struct jail_large *next;
 	void *at;
+	size_t size;
 };
 
-static void remember(struct jail *j, void *at)
+// remember is for what was charged.
+static void remember(struct jail *j, void *at, size_t size)
 {
 	struct jail_large *l = malloc(sizeof(*l));
-	if (l == NULL)
+	if (l == NULL) {
+		jail_uncharge(j, size);
 		return;
-	*l = (struct jail_large){j->large, at};
+	}
+	*l = (struct jail_large){j->large, at, size};
 	j->large = l;
 }
 
@@ -360,6 +364,7 @@ static void forget(const void *at)
 		if (found->at != at)
 			continue;
 		*l = found->next;
+		jail_uncharge(jail_self, found->size);
 		free(found);
 		return;
 	}
@@ -372,13 +377,14 @@ static void (*_Atomic real_delete)(void *);
 void *_Znwm(size_t size) // NOLINT(bugprone-reserved-identifier)
 {
 	struct jail *j = jail_self;
-	if (size > MAX_NEW)
+	bool large = size >= LARGE_NEW && j != NULL && guest_may_run(j);
+	if (size > MAX_NEW || (large && !jail_charge(j, size)))
 		give_up();
 	if (real_new == NULL)
 		real_new = (void *(*)(size_t))dlsym(RTLD_NEXT, "_Znwm");
 	void *p = real_new(size);
-	if (size >= LARGE_NEW && j != NULL && guest_may_run(j))
-		remember(j, p);
+	if (large)
+		remember(j, p, size);
 	return p;
 }
 
