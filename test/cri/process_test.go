@@ -255,7 +255,7 @@ func TestRestrictedPod(t *testing.T) {
 			t.Errorf("an exec that writes to the root: %v, %v", r, err)
 		}
 		s := kernelStatus(t, c)
-		if s["Uid"] != "1000 1000 1000 1000" || s["Groups"] != "2000 3000" || s["CapEff"] != bits() || s["NoNewPrivs"] != "1" || s["Seccomp_filters"] != "2" {
+		if s["Uid"] != "0 1000 0 1000" || s["Groups"] != "2000 3000" || s["CapEff"] != bits() || s["NoNewPrivs"] != "1" || s["Seccomp_filters"] != "2" {
 			t.Errorf("the kernel's view of it: %v", s)
 		}
 	})
