@@ -125,11 +125,11 @@ func TestDaemonKilledWhileItCompiles(t *testing.T) {
 	}
 	d.Restart(t)
 	sweep(t, d)
+	awaitTier(t, d, d.Name, "O0") // nobody has to ask for it
 	d.CheckLeaks(t, before)
 	if left, _ := filepath.Glob(filepath.Join(d.Root, "io.containerd.wasm.v1.engine", "tmp-*")); len(left) > 0 {
 		t.Errorf("the compiler's files are still there: %q", left)
 	}
-	awaitTier(t, d, d.Name, "O0") // nobody has to ask for it
 	out := d.Ctr(t, append(d.RunArgs(), spec.Ref, "again")...)
 	if out.Code != 0 {
 		t.Errorf("the module does not run after the restart: %+v", out)
