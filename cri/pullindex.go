@@ -12,15 +12,13 @@ import (
 	"github.com/containerd/containerd/v2/core/transfer/image"
 	"github.com/containerd/errdefs"
 	"github.com/containerd/platforms"
-	"github.com/opencontainers/go-digest"
 	imagespec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // wasiPull is the destination of one pull.
 type wasiPull struct {
 	*wasiStore
-	mu    sync.Mutex
-	found map[digest.Digest]imagespec.Descriptor // the image, by its index
+	found sync.Map // the image's imagespec.Descriptor, by the digest.Digest of its index
 }
 
 // forHost says whether a store is to have the image for the host's platform.
@@ -45,22 +43,15 @@ func (p *wasiPull) ImageFilter(children images.HandlerFunc, cs content.Store) im
 		if err != nil {
 			return nil, err
 		}
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if p.found == nil {
-			p.found = make(map[digest.Digest]imagespec.Descriptor)
-		}
-		p.found[desc.Digest] = found[0]
+		p.found.Store(desc.Digest, found[0])
 		return found, nil
 	}
 }
 
 // Store stores the image in place of an index that has no other.
 func (p *wasiPull) Store(ctx context.Context, desc imagespec.Descriptor, store images.Store) ([]images.Image, error) {
-	p.mu.Lock()
-	if found, ok := p.found[desc.Digest]; ok {
-		desc = found
+	if found, ok := p.found.Load(desc.Digest); ok {
+		desc = found.(imagespec.Descriptor)
 	}
-	p.mu.Unlock()
 	return p.wasiStore.Store(ctx, desc, store)
 }

@@ -111,7 +111,7 @@ func (g *Guest) create(view *View) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, errDone):
-		return fmt.Errorf("the guest that it is to be beside: %w: %w", errDone, errdefs.ErrFailedPrecondition)
+		return fmt.Errorf("the guest that it is to be beside: %w", errDone)
 	default:
 		return noThread(err)
 	}
@@ -286,7 +286,7 @@ func (g *Guest) Pause(ctx context.Context) error {
 	}
 	select {
 	case <-g.done:
-		return fmt.Errorf("%w: %w", errDone, errdefs.ErrFailedPrecondition)
+		return errDone
 	default:
 	}
 	g.resumed = make(chan struct{})
@@ -388,14 +388,10 @@ func (g *Guest) SetMemoryLimit(bytes uint64) error {
 		})
 		return err
 	})
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, errDone):
-		return fmt.Errorf("%w: %w", errDone, errdefs.ErrFailedPrecondition)
-	default:
-		return fmt.Errorf("a memory limit of %d bytes is less than what the container has: %w", bytes, errdefs.ErrFailedPrecondition)
+	if err == nil || errors.Is(err, errDone) {
+		return err
 	}
+	return fmt.Errorf("a memory limit of %d bytes is less than what the container has: %w", bytes, errdefs.ErrFailedPrecondition)
 }
 
 // CPUTime is the time that the guest's thread has run so far.

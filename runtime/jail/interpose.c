@@ -175,50 +175,40 @@ static bool again(void)
 	return !j->killed && !j->fault;
 }
 
+// repeated makes a call on fd as often as pauses interrupt it.
+static long repeated(long number, int fd, const void *what, uintptr_t last)
+{
+	long n;
+	do
+		n = syscall(number, fd, what, last);
+	while (n < 0 && again());
+	return n;
+}
+
 int accept(int fd, struct sockaddr *restrict address, socklen_t *restrict length)
 {
-	int connection;
-	do
-		connection = bounded(syscall(SYS_accept, fd, address, length));
-	while (connection < 0 && again());
-	return connection;
+	return bounded(repeated(SYS_accept, fd, address, (uintptr_t)length));
 }
 
 // connect: the second call waits for the connection that the first one has begun.
 int connect(int fd, const struct sockaddr *address, socklen_t length)
 {
-	int err;
-	do
-		err = (int)syscall(SYS_connect, fd, address, length);
-	while (err != 0 && again());
-	return err;
+	return (int)repeated(SYS_connect, fd, address, length);
 }
 
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
-	ssize_t n;
-	do
-		n = syscall(SYS_sendmsg, fd, message, flags);
-	while (n < 0 && again());
-	return n;
+	return repeated(SYS_sendmsg, fd, message, (uintptr_t)flags);
 }
 
 ssize_t readv(int fd, const struct iovec *list, int n_list)
 {
-	ssize_t n;
-	do
-		n = syscall(SYS_readv, fd, list, n_list);
-	while (n < 0 && again());
-	return n;
+	return repeated(SYS_readv, fd, list, (uintptr_t)n_list);
 }
 
 ssize_t writev(int fd, const struct iovec *list, int n_list)
 {
-	ssize_t n;
-	do
-		n = syscall(SYS_writev, fd, list, n_list);
-	while (n < 0 && again());
-	return n;
+	return repeated(SYS_writev, fd, list, (uintptr_t)n_list);
 }
 
 int epoll_create1(int flags)
@@ -296,10 +286,7 @@ int getsockopt(int fd, int level, int name, void *restrict value, socklen_t *res
 // its other functions have that of the host, and so what uses them expects it.
 ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
-	ssize_t n;
-	do
-		n = syscall(SYS_recvmsg, fd, message, flags);
-	while (n < 0 && again());
+	ssize_t n = repeated(SYS_recvmsg, fd, message, (uintptr_t)flags);
 	struct sockaddr_in *from = message->msg_name; // of IPv6, the port has the same place
 	if (n >= 0 && jail_self != NULL && from != NULL &&
 		(from->sin_family == AF_INET || from->sin_family == AF_INET6))

@@ -6,7 +6,6 @@ package jail
 import "C"
 
 import (
-	"errors"
 	"fmt"
 	"syscall"
 	"time"
@@ -28,8 +27,8 @@ const (
 	RefusedByBudget Refusal = C.JAIL_REFUSED_BUDGET // of all guests together
 )
 
-// errDone stands for a thread that is over.
-var errDone = errors.New("the guest is over")
+// errDone stands for a thread that is over: FailedPrecondition.
+var errDone = fmt.Errorf("the guest is over: %w", errdefs.ErrFailedPrecondition)
 
 // Ending is the way in which a guest ended.
 type Ending int

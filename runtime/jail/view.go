@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
 )
 
@@ -45,7 +44,7 @@ func (g *Guest) View() (*View, error) {
 		fd, err := unix.Open(path, file.flags|unix.O_CLOEXEC, 0)
 		if err != nil {
 			v.Close()
-			return nil, fmt.Errorf("opening what the guest sees: %w: %w: %w", err, errDone, errdefs.ErrFailedPrecondition)
+			return nil, fmt.Errorf("opening what the guest sees: %w: %w", err, errDone)
 		}
 		v.files[i] = os.NewFile(uintptr(fd), path)
 	}
@@ -55,7 +54,7 @@ func (g *Guest) View() (*View, error) {
 	g.withC(func(c *C.struct_jail) { there = C.jail_is_there(c) != 0 })
 	if !there {
 		v.Close()
-		return nil, fmt.Errorf("%w: %w", errDone, errdefs.ErrFailedPrecondition)
+		return nil, errDone
 	}
 	return v, nil
 }

@@ -26,9 +26,7 @@ func TestLifeOfTheDaemon(t *testing.T) {
 	d := daemon.Start(t, daemon.WithBridge())
 	newer := buildNewer(t)
 	d.Import(t, images.Wasm("sleep"), images.Wasm("echo"), images.Wasm("exit"))
-	first := wasmPod(t, d, own) // which makes what stays
-	first.run(t, containerConfig("exit")).wait(t)
-	first.remove(t)
+	firstPod(t, d)
 	before := d.Resources(t)
 
 	begin := time.Now()

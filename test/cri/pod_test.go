@@ -201,3 +201,11 @@ func (c *container) waitForLog(t testing.TB, text string) {
 		return nil
 	})
 }
+
+// firstPod makes a pod and removes it, for what stays of the first one, such as the bridge.
+func firstPod(t *testing.T, d *daemon.Daemon) {
+	t.Helper()
+	p := wasmPod(t, d, own)
+	p.run(t, containerConfig("exit")).wait(t)
+	p.remove(t)
+}

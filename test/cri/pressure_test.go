@@ -22,9 +22,7 @@ import (
 func TestKilledWhilePodsAreMade(t *testing.T) {
 	d := daemon.Start(t, daemon.WithBridge())
 	d.Import(t, images.Wasm("sleep"), images.Wasm("exit"))
-	first := wasmPod(t, d, own) // which makes what stays
-	first.run(t, containerConfig("exit")).wait(t)
-	first.remove(t)
+	firstPod(t, d)
 	before := d.Resources(t)
 
 	k := newKubelet(t, d, "sleep", 20)

@@ -23,9 +23,7 @@ func TestRestart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := daemon.Start(t, daemon.WithBridge())
 			d.Import(t, images.Wasm("sleep"), images.Wasm("exit"))
-			first := wasmPod(t, d, own) // which makes what stays
-			first.run(t, containerConfig("exit")).wait(t)
-			first.remove(t)
+			firstPod(t, d)
 			before := d.Resources(t)
 
 			pods := []*pod{wasmPod(t, d, own), wasmPod(t, d, host), wasmPod(t, d, own)}
@@ -74,9 +72,7 @@ func TestRestart(t *testing.T) {
 func TestRestartWithABrokenRuntime(t *testing.T) {
 	d := daemon.Start(t, daemon.WithBridge())
 	d.Import(t, images.Wasm("sleep"), images.Wasm("exit"))
-	first := wasmPod(t, d, own) // which makes what stays
-	first.run(t, containerConfig("exit")).wait(t)
-	first.remove(t)
+	firstPod(t, d)
 	before := d.Resources(t)
 
 	begin := time.Now()

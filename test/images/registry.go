@@ -30,23 +30,20 @@ func NewRegistry() *Registry {
 
 // Push stores img as repository, which may end in a tag, and returns its full name.
 func (r *Registry) Push(repository string, img v1.Image) (name.Reference, error) {
-	ref, err := name.ParseReference(r.Host + "/" + repository)
-	if err != nil {
-		return nil, err
-	}
-	if err := remote.Write(ref, img); err != nil {
-		return nil, fmt.Errorf("pushing %s: %w", ref, err)
-	}
-	return ref, nil
+	return r.push(repository, func(ref name.Reference) error { return remote.Write(ref, img) })
 }
 
 // PushIndex stores an index as Push does an image.
 func (r *Registry) PushIndex(repository string, index v1.ImageIndex) (name.Reference, error) {
+	return r.push(repository, func(ref name.Reference) error { return remote.WriteIndex(ref, index) })
+}
+
+func (r *Registry) push(repository string, write func(name.Reference) error) (name.Reference, error) {
 	ref, err := name.ParseReference(r.Host + "/" + repository)
 	if err != nil {
 		return nil, err
 	}
-	if err := remote.WriteIndex(ref, index); err != nil {
+	if err := write(ref); err != nil {
 		return nil, fmt.Errorf("pushing %s: %w", ref, err)
 	}
 	return ref, nil

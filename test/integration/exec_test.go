@@ -96,18 +96,9 @@ func (b *box) exec(t testing.TB, p *specs.Process, stdin io.Reader) *process {
 // wait returns how the exec ended, with all its output.
 func (e *process) wait(t testing.TB) daemon.Output {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(e.b.Ctx, daemon.Patience)
-	defer cancel()
-	ch, err := e.Wait(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	status := <-ch
-	if err := status.Error(); err != nil {
-		t.Fatal(err)
-	}
+	code := waitForExit(e.b.Ctx, t, e)
 	e.IO().Wait()
-	return daemon.Output{Stdout: e.stdout.String(), Stderr: e.stderr.String(), Code: int(status.ExitCode())}
+	return daemon.Output{Stdout: e.stdout.String(), Stderr: e.stderr.String(), Code: int(code)}
 }
 
 func TestExec(t *testing.T) {

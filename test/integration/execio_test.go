@@ -72,11 +72,10 @@ func startExec(t *testing.T, b *box, path string, args ...string) string {
 	return id
 }
 
-// The exit of a guest is no news before its output is with a client that only gets its
-// turn late, as on a machine that is busy.
-func TestExitComesAfterTheOutput(t *testing.T) {
-	b := sleeper(t, shared(t))
-	path := filepath.Join(t.TempDir(), "out")
+// output is a FIFO for what an exec writes, and its end for a client.
+func output(t *testing.T) (path string, f *os.File) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "out")
 	if err := unix.Mkfifo(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +83,15 @@ func TestExitComesAfterTheOutput(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	t.Cleanup(func() { f.Close() })
+	return path, f
+}
+
+// The exit of a guest is no news before its output is with a client that only gets its
+// turn late, as on a machine that is busy.
+func TestExitComesAfterTheOutput(t *testing.T) {
+	b := sleeper(t, shared(t))
+	path, f := output(t)
 	id := startExec(t, b, path, "/sleep.wasm", "0")
 	read := make(chan string, 1)
 	go func() {
@@ -108,15 +115,7 @@ func TestExitComesAfterTheOutput(t *testing.T) {
 // nothing.
 func TestExitBeforeTheOutputOfExecs(t *testing.T) {
 	b := sleeper(t, shared(t))
-	path := filepath.Join(t.TempDir(), "out")
-	if err := unix.Mkfifo(path, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
+	path, f := output(t)
 	id := startExec(t, b, path, "/sleep.wasm")
 	const want = "sleeping\n"
 	daemon.Eventually(t, "output of the exec", func() error {

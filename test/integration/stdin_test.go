@@ -87,11 +87,11 @@ func TestStdinOfAnExecOutlivesItsClient(t *testing.T) {
 	expect(t, e.wait(t), 0, "text")
 }
 
-func waitForExit(ctx context.Context, t *testing.T, task containerd.Task) uint32 {
+func waitForExit(ctx context.Context, t testing.TB, p containerd.Process) uint32 {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, daemon.Patience)
 	defer cancel()
-	ch, err := task.Wait(ctx)
+	ch, err := p.Wait(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,48 +14,24 @@
 #include <unistd.h>
 #include <wasi/api.h>
 
-#define IMPORT(name) __attribute__((import_module("wasi_snapshot_preview1"), import_name(#name)))
+#include "../../../test/hostile/guests/sock.h"
 
-struct address {
-	const uint8_t *bytes;
-	uint32_t size;
-};
-struct slice {
-	const void *at;
-	uint32_t size;
-};
-
-IMPORT(sock_open) int32_t sock_open(int32_t family, int32_t type, int32_t *fd);
-IMPORT(sock_bind) int32_t sock_bind(int32_t fd, struct address *a, int32_t port);
-IMPORT(sock_listen) int32_t sock_listen(int32_t fd, int32_t backlog);
-IMPORT(sock_accept) int32_t sock_accept(int32_t fd, uint32_t flags, int32_t *connection);
-IMPORT(sock_connect) int32_t sock_connect(int32_t fd, struct address *a, int32_t port);
-IMPORT(sock_getlocaladdr)
-int32_t sock_getlocaladdr(int32_t fd, struct address *a, uint32_t *type, uint32_t *port);
-IMPORT(sock_setsockopt)
-int32_t sock_setsockopt(int32_t fd, int32_t level, int32_t name, const void *value, uint32_t size);
-IMPORT(sock_recv)
-int32_t sock_recv(int32_t fd, struct slice *in, uint32_t n, uint32_t flags, __wasi_size_t *got,
-	uint32_t *out_flags);
-IMPORT(sock_send)
-int32_t sock_send(int32_t fd, struct slice *out, uint32_t n, uint32_t flags, __wasi_size_t *sent);
-
-enum { INET4 = 1, STREAM = 2, SOCKET = 0, RCVTIMEO = 11, SNDTIMEO = 12, ROUNDS = 128 };
+enum { SOCKET = 0, RCVTIMEO = 11, SNDTIMEO = 12, ROUNDS = 128 };
 
 static uint8_t loopback[4] = {127, 0, 0, 1};
-static struct address address = {loopback, sizeof(loopback)};
+static const address here = {loopback, sizeof(loopback)};
 static char data[65536];
 
-static void must(int32_t err)
+static void must(uint32_t err)
 {
 	if (err != 0)
 		_exit(200);
 }
 
-static int32_t open_socket(bool timeouts)
+static uint32_t open_socket(bool timeouts)
 {
 	static const int64_t minute[2] = {60, 0};
-	int32_t fd = -1;
+	uint32_t fd = -1;
 	must(sock_open(INET4, STREAM, &fd));
 	if (timeouts) {
 		must(sock_setsockopt(fd, SOCKET, RCVTIMEO, minute, sizeof(minute)));
@@ -64,40 +40,40 @@ static int32_t open_socket(bool timeouts)
 	return fd;
 }
 
-static int32_t accept_one(int32_t fd)
+static uint32_t accept_one(uint32_t fd)
 {
 	static uint8_t bytes[16];
-	struct address own = {bytes, sizeof(bytes)};
+	buffer own = {bytes, sizeof(bytes)};
 	uint32_t type, port;
-	int32_t peer;
-	must(sock_bind(fd, &address, 0));
+	uint32_t peer;
+	must(sock_bind(fd, &here, 0));
 	must(sock_listen(fd, 1));
 	must(sock_getlocaladdr(fd, &own, &type, &port));
 	dprintf(1, "%u\n", (unsigned)port);
 	return sock_accept(fd, 0, &peer);
 }
 
-static int32_t receive(int32_t fd, bool by_read)
+static uint32_t receive(uint32_t fd, bool by_read)
 {
-	struct slice in = {data, sizeof(data)};
+	buffer in = {data, sizeof(data)};
 	__wasi_iovec_t iov = {(uint8_t *)data, sizeof(data)};
 	__wasi_size_t n = 0;
 	uint32_t flags;
-	int32_t err =
-		by_read ? __wasi_fd_read(fd, &iov, 1, &n) : sock_recv(fd, &in, 1, 0, &n, &flags);
+	uint32_t err = by_read ? __wasi_fd_read(fd, &iov, 1, &n)
+			       : sock_recv(fd, &in, 1, 0, (uint32_t *)&n, &flags);
 	return err != 0 || (n == 4 && memcmp(data, "line", 4) == 0) ? err : 100;
 }
 
 // give sends ROUNDS times what data has.
-static int32_t give(int32_t fd, bool by_write)
+static uint32_t give(uint32_t fd, bool by_write)
 {
 	__wasi_size_t n;
 	for (__wasi_size_t left = ROUNDS * sizeof(data); left > 0; left -= n) {
 		__wasi_size_t size = left < sizeof(data) ? left : sizeof(data);
-		struct slice out = {data, size};
+		buffer out = {data, size};
 		__wasi_ciovec_t iov = {(uint8_t *)data, size};
-		int32_t err =
-			by_write ? __wasi_fd_write(fd, &iov, 1, &n) : sock_send(fd, &out, 1, 0, &n);
+		uint32_t err = by_write ? __wasi_fd_write(fd, &iov, 1, &n)
+					: sock_send(fd, &out, 1, 0, (uint32_t *)&n);
 		if (err != 0)
 			return err;
 	}
@@ -107,13 +83,13 @@ static int32_t give(int32_t fd, bool by_write)
 int main(int argc, char **argv)
 {
 	const char *call = argv[1];
-	int32_t port = atoi(argv[2]);
+	uint32_t port = atoi(argv[2]);
 	if (strcmp(call, "output") == 0)
 		return give(1, true);
-	int32_t fd = open_socket(argc > 3);
+	uint32_t fd = open_socket(argc > 3);
 	if (strcmp(call, "accept") == 0)
 		return accept_one(fd);
-	int32_t err = sock_connect(fd, &address, port);
+	uint32_t err = sock_connect(fd, &here, port);
 	if (err != 0 || strcmp(call, "connect") == 0)
 		return err;
 	if (strcmp(call, "recv") == 0 || strcmp(call, "read") == 0)
