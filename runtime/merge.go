@@ -52,13 +52,21 @@ func (m *mergedRuntime) Create(ctx context.Context, id string, opts runtime.Crea
 		if err := checkPlace(ctx, opts, binfmtDir); err != nil {
 			return nil, fmt.Errorf("creating task %q: %w", id, err)
 		}
-		return m.upstream.Create(ctx, id, opts)
+		return m.createUpstream(ctx, id, opts)
 	}
 	t, err := m.wasm.Create(ctx, id, opts)
 	if errors.Is(err, errLinuxProgram) {
 		return m.createLinux(ctx, id, opts)
 	}
 	return t, err
+}
+
+// createUpstream makes a task of upstream's, whose root must be its own by then.
+func (m *mergedRuntime) createUpstream(ctx context.Context, id string, opts runtime.CreateOpts) (runtime.Task, error) {
+	if err := unshareModules(ctx, opts.Rootfs); err != nil {
+		return nil, fmt.Errorf("creating task %q: %w", id, err)
+	}
+	return m.upstream.Create(ctx, id, opts)
 }
 
 func (m *mergedRuntime) Get(ctx context.Context, id string) (runtime.Task, error) {

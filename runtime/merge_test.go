@@ -5,12 +5,17 @@ package runtime
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/containerd/containerd/v2/core/mount"
 	"github.com/containerd/containerd/v2/core/runtime"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 	"github.com/containerd/errdefs"
+
+	"github.com/containerd-wasm/containerd-wasm/snapshotter"
 )
 
 // upstream notes which calls reach it.
@@ -54,6 +59,54 @@ func TestOtherRuntimesGoToUpstream(t *testing.T) {
 	}
 	if got, err := info.PluginInfo(ctx, nil); err != nil || got != "info" {
 		t.Fatalf("plugin info is %v, %v", got, err)
+	}
+}
+
+// Whoever runs a container on a snapshot that is a plain directory, it cannot change the
+// modules of others.
+func TestOtherRuntimesGetModulesOfTheirOwn(t *testing.T) {
+	for _, tc := range []struct {
+		options []string
+		shared  bool
+	}{
+		{[]string{"rbind", "rw"}, false},
+		{[]string{"rbind"}, false},
+		{[]string{"rbind", "ro"}, true}, // a view: it is that of all
+	} {
+		image, tree := t.TempDir(), t.TempDir()
+		for name, content := range map[string]string{"module": snapshotter.ModuleMagic, "text": "text"} {
+			if err := os.WriteFile(filepath.Join(image, name), []byte(content), 0o444); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Link(filepath.Join(image, name), filepath.Join(tree, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		u := &upstream{}
+		m := Merge(u, &Manager{tasks: map[key]*task{}, pods: newPods()})
+		_, err := m.Create(namespaces.WithNamespace(t.Context(), "test"), "a", runtime.CreateOpts{
+			Runtime: "io.containerd.runc.v2", Rootfs: []mount.Mount{{Type: "bind", Source: tree, Options: tc.options}},
+		})
+		if err != nil || len(u.calls) != 1 {
+			t.Errorf("%v: %v, upstream was asked to %v", tc.options, err, u.calls)
+		}
+		for name, want := range map[string]bool{"module": tc.shared, "text": true} {
+			if got := sameFile(filepath.Join(image, name), filepath.Join(tree, name)); got != want {
+				t.Errorf("%v: %s is shared: %t", tc.options, name, got)
+			}
+		}
+	}
+}
+
+func TestTreeThatCannotBeMadeAContainersOwn(t *testing.T) {
+	u := &upstream{}
+	m := Merge(u, &Manager{tasks: map[key]*task{}, pods: newPods()})
+	missing := filepath.Join(t.TempDir(), "missing")
+	_, err := m.Create(namespaces.WithNamespace(t.Context(), "test"), "a", runtime.CreateOpts{
+		Runtime: "io.containerd.runc.v2", Rootfs: []mount.Mount{{Type: "bind", Source: missing}},
+	})
+	if err == nil || !strings.Contains(err.Error(), `creating task "a"`) || !strings.Contains(err.Error(), missing) || len(u.calls) != 0 {
+		t.Errorf("got %v, upstream was asked to %v", err, u.calls)
 	}
 }
 

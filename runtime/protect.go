@@ -4,10 +4,13 @@ package runtime
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
+	"github.com/containerd/containerd/v2/core/mount"
 	"golang.org/x/sys/unix"
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
@@ -46,6 +49,19 @@ func protectModules(ctx context.Context, js *jail.Spec, root *rootfs) error {
 	}
 	// First: a volume may cover the directory that a module is in.
 	js.Mounts = append(protected, js.Mounts...)
+	return nil
+}
+
+// unshareModules does the same for a container that another runtime runs, also one of
+// Linux in a pod of ours: it has system calls, and a root that is mounted as it is. Only
+// a snapshot that is a plain directory has files of others, and only one to write to.
+func unshareModules(ctx context.Context, rootfs []mount.Mount) error {
+	if len(rootfs) != 1 || rootfs[0].Type != "bind" || slices.Contains(rootfs[0].Options, "ro") {
+		return nil
+	}
+	if err := snapshotter.Privatize(ctx, rootfs[0].Source); err != nil {
+		return fmt.Errorf("giving the container modules of its own: %w", err)
+	}
 	return nil
 }
 

@@ -3,6 +3,7 @@
 package snapshotter
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -25,6 +26,7 @@ func TestCloneSharesModulesAndNothingElse(t *testing.T) {
 		desc    string
 		content string
 		mode    os.FileMode
+		key     string // by default "active"
 		labels  map[string]string
 		shared  bool
 		cloned  os.FileMode // mode in the clone
@@ -41,11 +43,15 @@ func TestCloneSharesModulesAndNothingElse(t *testing.T) {
 		{desc: "large file", content: strings.Repeat("0123456789abcdef", 1<<16), mode: 0o644, cloned: 0o644},
 		{desc: "module below a layer to unpack", content: module, mode: 0o644, cloned: 0o444,
 			labels: map[string]string{snapshots.LabelSnapshotRef: "sha256:abc"}},
+		{desc: "module below a layer that the client library unpacks", content: module, mode: 0o644, cloned: 0o444,
+			key: "k8s.io/7/" + fmt.Sprintf(snapshots.UnpackKeyFormat, "1234-abc_", "sha256:abc")},
+		{desc: "module below one that is unpacked, by the name only", content: module, mode: 0o644, shared: true, cloned: 0o444,
+			key: "extract-1/7/container"},
 	} {
 		t.Run(tc.desc, func(t *testing.T) {
 			s := open(t, t.TempDir())
 			committed := image(t, s, "image", func(dir string) { write(t, filepath.Join(dir, "f"), tc.content, tc.mode) })
-			active := prepare(t, s, "active", "image", snapshots.WithLabels(tc.labels))
+			active := prepare(t, s, cmp.Or(tc.key, "active"), "image", snapshots.WithLabels(tc.labels))
 			before, after := lstat(t, filepath.Join(committed, "f")), lstat(t, filepath.Join(active, "f"))
 			if shared := os.SameFile(before, after); shared != tc.shared {
 				t.Errorf("shared: %v, want %v", shared, tc.shared)

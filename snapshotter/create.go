@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"strconv"
 	"strings"
 
@@ -64,7 +65,7 @@ func (s *snapshotter) create(ctx context.Context, kind snapshots.Kind, key, pare
 	}
 	var tree string
 	if kind == snapshots.KindActive || parent == "" {
-		copyModules, err := isUnpack(opts)
+		copyModules, err := isUnpack(key, opts)
 		if err != nil {
 			return nil, err
 		}
@@ -113,8 +114,13 @@ func (s *snapshotter) checkCreate(ctx context.Context, key, parent string) (pare
 }
 
 // isUnpack reports whether a layer will be applied to the snapshot: then it must
-// not share modules, as the layer may change their attributes.
-func isUnpack(opts []snapshots.Opt) (bool, error) {
+// not share modules, as the layer may change their attributes. CRI's pull and the
+// transfer service set a label, as they unpack; the client library, and with it CRI for
+// image volumes, has no sign but the key, before which there may be a namespace.
+func isUnpack(key string, opts []snapshots.Opt) (bool, error) {
+	if strings.HasPrefix(path.Base(key), snapshots.UnpackKeyPrefix+"-") {
+		return true, nil
+	}
 	var info snapshots.Info
 	for _, opt := range opts {
 		if err := opt(&info); err != nil {

@@ -35,15 +35,18 @@
 // writing, but not one with CAP_DAC_OVERRIDE, and not the inode's owner from
 // setting its times. Whoever runs a guest on an active snapshot must keep it from
 // changing what SharedModules lists, by read-only mounts, or call Privatize
-// first, which gives it copies of its own.
+// first, which gives it copies of its own. So does package runtime, also for the
+// containers of other runtimes.
 //
 // A layer that is unpacked may change the attributes of modules below it: a
 // hard link entry of a tar file sets owner, mode, times and extended attributes
-// of the file it names. Prepare for unpacking (snapshots.LabelSnapshotRef is
-// set) therefore copies modules instead of linking them, so that an image
-// cannot alter another one which shares its base. A remapping of owners for a
-// user namespace would do the same damage and carries no label; the plugin
-// announces the capability "only-remap-ids", so that clients do not try.
+// of the file it names. Prepare for unpacking (snapshots.LabelSnapshotRef is set, or
+// the key begins with snapshots.UnpackKeyPrefix) therefore copies modules instead of
+// linking them, so that an image cannot alter another one which shares its base.
+// Whoever applies layers to snapshots with neither must call Privatize first. A
+// remapping of owners for a user namespace would do the same damage and carries no
+// label; the plugin announces the capability "only-remap-ids", so that clients do not
+// try.
 //
 // Trees are hostile input. They are walked with directory descriptors: no
 // symlink is followed, no mount point is entered, device nodes and FIFOs are

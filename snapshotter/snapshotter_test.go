@@ -147,10 +147,14 @@ func TestAnEmptyStoreHasNothingToWalk(t *testing.T) {
 func TestALayerCannotChangeTheModulesBelowIt(t *testing.T) {
 	s := open(t, t.TempDir())
 	committed := image(t, s, "base", func(dir string) { write(t, filepath.Join(dir, "m"), module, 0o644) })
-	active := prepare(t, s, "extract", "base", snapshots.WithLabels(map[string]string{snapshots.LabelSnapshotRef: "sha256:abc"}))
-	must(t, os.Chmod(filepath.Join(active, "m"), 0o777))
-	if m := lstat(t, filepath.Join(committed, "m")).Mode(); m != moduleMode {
-		t.Errorf("the module in the base got mode %v", m)
+	for _, active := range []string{
+		prepare(t, s, "of CRI", "base", snapshots.WithLabels(map[string]string{snapshots.LabelSnapshotRef: "sha256:abc"})),
+		prepare(t, s, "k8s.io/7/extract-1234-abc_ sha256:abc", "base"), // of the client library
+	} {
+		must(t, os.Chmod(filepath.Join(active, "m"), 0o777))
+		if m := lstat(t, filepath.Join(committed, "m")).Mode(); m != moduleMode {
+			t.Errorf("the module in the base got mode %v", m)
+		}
 	}
 }
 

@@ -146,6 +146,42 @@ func TestSharedVolume(t *testing.T) {
 	}
 }
 
+// A Linux container of a guest's image has all the rights of a root in its own files, and
+// none in the modules that it shares with the image's other containers.
+func TestSidecarCannotChangeSharedModules(t *testing.T) {
+	d := linux(t)
+	program, err := images.Compile(t.Context(), images.Native("sidecar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	volume := t.TempDir()
+	if err := os.WriteFile(filepath.Join(volume, "sidecar"), program, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(volume, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	p := wasmPod(t, d, own)
+	run := func(command ...string) *container {
+		config := guestConfig(command...)
+		config.Mounts = []*criapi.Mount{{HostPath: volume, ContainerPath: "/volume"}}
+		return p.run(t, config)
+	}
+	before := run()
+	spoiler := run("/volume/sidecar", "spoil", "/write.wasm")
+	spoiler.expectExit(t, 0, "Completed")
+	run("/volume/sidecar", "cat", "/write.wasm").expectExit(t, 0, "Completed")
+	run("/write.wasm", "/volume/a", "still a module").expectExit(t, 0, "Completed")
+	if r, err := before.execSync(60, "/write.wasm", "/volume/b", "in a running one too"); err != nil || r.GetExitCode() != 0 {
+		t.Errorf("exec: %v, %v", r, err)
+	}
+	for _, name := range []string{"a", "b"} {
+		if _, err := os.Stat(filepath.Join(volume, name)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // Guests and sidecars are on one loopback interface.
 func TestSharedNetwork(t *testing.T) {
 	d := linux(t)

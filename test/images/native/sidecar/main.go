@@ -5,6 +5,7 @@
 //	sidecar exit CODE
 //	sidecar write FILE TEXT
 //	sidecar cat FILE
+//	sidecar spoil FILE          changes all of it that there is to change
 //	sidecar listen              sleeps; ends with code 7 on SIGTERM, and says so
 //	sidecar ignore              sleeps, and ignores SIGTERM
 //	sidecar answer ADDRESS      returns what one client sends, after "sidecar: "
@@ -12,6 +13,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -44,6 +46,8 @@ func run(args []string) error {
 		text, err := os.ReadFile(args[1])
 		fmt.Print(string(text))
 		return err
+	case "spoil":
+		return spoil(args[1])
 	case "listen":
 		asked := make(chan os.Signal, 1)
 		signal.Notify(asked, syscall.SIGTERM)
@@ -60,6 +64,16 @@ func run(args []string) error {
 		return ask(args[1], args[2])
 	}
 	return fmt.Errorf("cannot do %q", args)
+}
+
+func spoil(name string) error {
+	return errors.Join(
+		os.Chmod(name, 0o777),
+		os.Chtimes(name, time.Unix(1, 0), time.Unix(1, 0)),
+		os.Chown(name, 1234, 1234),
+		os.Link(name, name+".link"),
+		os.WriteFile(name, []byte("spoiled"), 0o777),
+	)
 }
 
 func answer(address string) error {
