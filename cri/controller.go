@@ -107,7 +107,7 @@ func (c *Controller) Create(_ context.Context, info sandbox.Sandbox, opts ...san
 		}
 	}
 	config := &criapi.PodSandboxConfig{}
-	if options.Options != nil {
+	if o := options.Options; o != nil && o.GetTypeUrl() != "" { // none of gRPC's is not nil
 		if err := typeurl.UnmarshalTo(options.Options, config); err != nil {
 			return fmt.Errorf("sandbox %q: its options are no PodSandboxConfig: %w: %w", info.ID, err, errdefs.ErrInvalidArgument)
 		}
@@ -117,7 +117,7 @@ func (c *Controller) Create(_ context.Context, info sandbox.Sandbox, opts ...san
 	if _, ok := c.sandboxes[info.ID]; ok {
 		return fmt.Errorf("sandbox %q: %w", info.ID, errdefs.ErrAlreadyExists)
 	}
-	p := &pod{id: info.ID, config: config, netns: options.NetNSPath, createdAt: info.CreatedAt}
+	p := &pod{id: info.ID, config: config, netns: options.NetNSPath, createdAt: info.CreatedAt, settled: make(chan struct{})}
 	if p.createdAt.IsZero() {
 		// Upstream leaves it out for pods on the host's network, whose record it has
 		// just made.
@@ -152,6 +152,7 @@ func (c *Controller) Start(ctx context.Context, id string) (sandbox.ControllerIn
 	}
 	if err := p.start(ctx, c.config); err != nil {
 		if !errdefs.IsFailedPrecondition(err) {
+			p.stop() // for who waits
 			c.forget(id)
 		}
 		return sandbox.ControllerInstance{}, fmt.Errorf("sandbox %q: %w", id, err)
@@ -257,6 +258,12 @@ func (c *Controller) Update(_ context.Context, id string, _ sandbox.Sandbox, _ .
 }
 
 // pod is one sandbox.
+//
+//	          start            stop
+//	CREATED --------> READY ----------> over
+//	   |                                 ^
+//	   +---------------------------------+
+//	            stop, start fails
 type pod struct {
 	id     string
 	config *criapi.PodSandboxConfig
@@ -265,15 +272,16 @@ type pod struct {
 	createdAt time.Time // that of the record, which outlives this process
 
 	mu       sync.Mutex
-	thread   *jail.Guest // nil before start
-	exitedAt time.Time   // zero: not over
+	settled  chan struct{} // closed once there is a thread, or never will be one
+	thread   *jail.Guest   // nil before start
+	exitedAt time.Time     // zero: not over, or not noticed
 }
 
 func (p *pod) start(ctx context.Context, config Config) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.thread != nil {
-		return fmt.Errorf("it was started before: %w", errdefs.ErrFailedPrecondition)
+	if p.isSettled() {
+		return fmt.Errorf("it was started or stopped before: %w", errdefs.ErrFailedPrecondition)
 	}
 	spec, err := p.parked(config)
 	if err != nil {
@@ -285,7 +293,17 @@ func (p *pod) start(ctx context.Context, config Config) error {
 	if p.thread, err = jail.New(ctx, spec); err != nil {
 		return fmt.Errorf("a thread to hold the pod's namespaces: %w", err)
 	}
+	close(p.settled)
 	return nil
+}
+
+func (p *pod) isSettled() bool {
+	select {
+	case <-p.settled:
+		return true
+	default:
+		return false
+	}
 }
 
 // pid is the id of the thread whose /proc/PID/ns are the pod's namespaces.
@@ -294,19 +312,24 @@ func (p *pod) pid() uint32 { return uint32(p.thread.TID()) }
 func (p *pod) stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.thread != nil {
+	switch {
+	case p.thread != nil:
 		p.thread.Kill()
+	case !p.isSettled():
+		close(p.settled)
 	}
 }
 
-// wait returns when the sandbox ended. One that was never started has.
+// wait returns when the sandbox ended.
 func (p *pod) wait(ctx context.Context) (time.Time, error) {
-	p.mu.Lock()
-	thread := p.thread
-	p.mu.Unlock()
-	if thread != nil {
+	select {
+	case <-p.settled:
+	case <-ctx.Done():
+		return time.Time{}, fmt.Errorf("waiting for sandbox %q: %w", p.id, context.Cause(ctx))
+	}
+	if p.thread != nil { // and stays what it is
 		select {
-		case <-thread.Done():
+		case <-p.thread.Done():
 		case <-ctx.Done():
 			return time.Time{}, fmt.Errorf("waiting for sandbox %q: %w", p.id, context.Cause(ctx))
 		}

@@ -3,13 +3,17 @@
 package cri
 
 import (
+	"context"
 	"errors"
 	"os"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/containerd/containerd/v2/core/metadata"
 	"github.com/containerd/containerd/v2/core/sandbox"
 	"github.com/containerd/errdefs"
+	"google.golang.org/protobuf/types/known/anypb"
 	criapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
@@ -36,6 +40,43 @@ func TestHostPID(t *testing.T) {
 		if c.HostPID(id) {
 			t.Errorf("sandbox %q has the host's", id)
 		}
+	}
+}
+
+// A sandbox is over when it was stopped, also if it was never started, and not before.
+func TestWaitForASandboxThatIsNotStarted(t *testing.T) {
+	synctest.Test(t, waitForASandboxThatIsNotStarted)
+}
+
+func waitForASandboxThatIsNotStarted(t *testing.T) {
+	c := New(Config{Root: t.TempDir()})
+	// What gRPC makes of a request without options.
+	none := func(o *sandbox.CreateOptions) error { o.Options = (*anypb.Any)(nil); return nil }
+	if err := c.Create(t.Context(), sandbox.Sandbox{ID: "a"}, none); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	if _, err := c.Wait(ctx, "a"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("waiting: %v", err)
+	}
+	if s, err := c.Status(t.Context(), "a", false); err != nil || !s.ExitedAt.IsZero() {
+		t.Errorf("status %+v, %v", s, err)
+	}
+	before := time.Now()
+	for range 2 {
+		if err := c.Stop(t.Context(), "a"); err != nil {
+			t.Error(err)
+		}
+	}
+	if s, err := c.Wait(t.Context(), "a"); err != nil || s.ExitedAt.Before(before) {
+		t.Errorf("it ended at %v, %v", s.ExitedAt, err)
+	}
+	if _, err := c.Start(t.Context(), "a"); !errdefs.IsFailedPrecondition(err) {
+		t.Errorf("starting it then: %v", err)
+	}
+	if err := c.Shutdown(t.Context(), "a"); err != nil {
+		t.Error(err)
 	}
 }
 

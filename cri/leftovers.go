@@ -44,11 +44,11 @@ type Leftovers struct {
 // Errors: those of reading what there is. It then removes nothing that is in doubt.
 func (l Leftovers) Remove(ctx context.Context) error {
 	ctx = namespaces.WithNamespace(ctx, criNamespace)
-	ids, paths, err := l.known(ctx)
+	ids, names, err := l.known(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the records of pods: %w", err)
 	}
-	return errors.Join(l.removeLeases(ctx, ids), l.removeNetNS(ctx, paths))
+	return errors.Join(l.removeLeases(ctx, ids), l.removeNetNS(ctx, names))
 }
 
 // The keys of what upstream's CRI service knows of a sandbox, in a sandbox's record
@@ -58,10 +58,10 @@ const (
 	pauseMetadataExtension = "io.cri-containerd.sandbox.metadata"
 )
 
-// known returns the ids of all sandboxes and containers, and the paths of pods'
-// network namespaces.
-func (l Leftovers) known(ctx context.Context) (ids, paths map[string]bool, err error) {
-	ids, paths = make(map[string]bool), make(map[string]bool)
+// known returns the ids of all sandboxes and containers, and the names of pods' network
+// namespaces. No two have the same name, but one directory may have several paths.
+func (l Leftovers) known(ctx context.Context) (ids, names map[string]bool, err error) {
+	ids, names = make(map[string]bool), make(map[string]bool)
 	add := func(id string, metadata typeurl.Any) error {
 		ids[id] = true
 		if metadata == nil {
@@ -71,7 +71,7 @@ func (l Leftovers) known(ctx context.Context) (ids, paths map[string]bool, err e
 		if err := json.Unmarshal(metadata.GetValue(), &versioned); err != nil {
 			return fmt.Errorf("%q: %w", id, err)
 		}
-		paths[versioned.Metadata.NetNSPath] = true
+		names[filepath.Base(versioned.Metadata.NetNSPath)] = true
 		return nil
 	}
 	sandboxes, err := l.Sandboxes.List(ctx)
@@ -92,7 +92,7 @@ func (l Leftovers) known(ctx context.Context) (ids, paths map[string]bool, err e
 			return nil, nil, err
 		}
 	}
-	return ids, paths, nil
+	return ids, names, nil
 }
 
 // criID is what ids of sandboxes and containers look like; so what is another client's
@@ -155,10 +155,10 @@ func (l Leftovers) removeNetNS(ctx context.Context, known map[string]bool) error
 		return err
 	}
 	for _, e := range entries {
-		path := filepath.Join(l.NetNSDir, e.Name())
-		if known[path] {
+		if known[e.Name()] {
 			continue
 		}
+		path := filepath.Join(l.NetNSDir, e.Name())
 		if err := netns.LoadNetNS(path).Remove(); err != nil {
 			return fmt.Errorf("network namespace %q of a pod that was never made: %w", path, err)
 		}

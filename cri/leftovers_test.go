@@ -25,7 +25,8 @@ func TestLeftovers(t *testing.T) {
 		Sandboxes: metadata.NewSandboxStore(db), Containers: metadata.NewContainerStore(db), Leases: metadata.NewLeaseManager(db),
 		NetNSDir: dir,
 	}
-	addRecord(ctx, t, db, id("a"), ofMetadata(t, map[string]any{"NetNSPath": filepath.Join(dir, "of-a")}))
+	// The directory was configured by another of its names.
+	addRecord(ctx, t, db, id("a"), ofMetadata(t, map[string]any{"NetNSPath": "/var/run/alias/of-a"}))
 	// A pod of an older containerd has a container alone.
 	if _, err := l.Containers.Create(ctx, containers.Container{
 		ID: id("b"), Runtime: containers.RuntimeInfo{Name: "r"}, Spec: raw("spec", []byte("{}")),
