@@ -94,7 +94,7 @@ func initEngine(ic *plugin.InitContext) (any, error) {
 	}
 	store, events := v.(*cache.Store), bus.(*exchange.Exchange)
 	config.Store, config.Budget = store, jail.Budget{}
-	config.Observer = func(e engine.Event) { announce(ic.Context, store, events, e) }
+	config.OnWait = func(w engine.Wait) { announce(ic.Context, store, events, w) }
 	e, err := engine.New(config)
 	if err != nil {
 		return nil, err
@@ -110,16 +110,16 @@ func initEngine(ic *plugin.InitContext) (any, error) {
 // compiled. Clients decode it as what it is most like.
 const CompileWaitTopic = "/wasm/compile-wait"
 
-// announce tells operators and clients of a start that waits. That something was
-// compiled, clients learn from the content store.
-func announce(ctx context.Context, store *cache.Store, p events.Publisher, e engine.Event) {
-	if e.Kind != engine.Waiting || e.Namespace == "" {
+// announce tells operators and clients of a start that waits. That the module was
+// compiled, they learn from the content store.
+func announce(ctx context.Context, store *cache.Store, p events.Publisher, w engine.Wait) {
+	if w.Namespace == "" {
 		return
 	}
-	ctx = namespaces.WithNamespace(ctx, e.Namespace)
-	log.G(ctx).WithField("namespace", e.Namespace).WithField("container", e.Container).WithField("image", store.Image(e.Namespace, e.Container)).
-		WithField("name", e.Name).WithField("module", e.Module).Info("a start waits for its module to be compiled")
-	err := p.Publish(ctx, CompileWaitTopic, &eventstypes.ContentCreate{Digest: e.Module.String(), MediaType: "application/wasm"})
+	ctx = namespaces.WithNamespace(ctx, w.Namespace)
+	log.G(ctx).WithField("namespace", w.Namespace).WithField("container", w.Container).WithField("image", store.Image(w.Namespace, w.Container)).
+		WithField("name", w.Name).WithField("module", w.Module).Info("a start waits for its module to be compiled")
+	err := p.Publish(ctx, CompileWaitTopic, &eventstypes.ContentCreate{Digest: w.Module.String(), MediaType: "application/wasm"})
 	if err != nil {
 		log.G(ctx).WithError(err).Warn("telling that a start waits for its module to be compiled")
 	}

@@ -27,6 +27,7 @@ type job struct {
 	CPUSeconds uint64 // of processor time
 	FileSize   int64  // bytes of any file that it writes
 	Names      bool   // write the names of functions as well
+	User       uint32 // and group, that it ends up as
 }
 
 const (

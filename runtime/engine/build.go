@@ -4,8 +4,8 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/containerd/log"
@@ -51,7 +51,7 @@ func (e *Engine) build(s *shared, q request, src source) error {
 // has fallen back to its interpreter. CheckCompiled therefore asks beforehand
 // all that the loader will ask.
 func (e *Engine) loadStored(s *shared, q request) error {
-	started, ctx := time.Now(), e.in(q.namespace)
+	ctx := e.in(q.namespace)
 	a, err := e.openArtefact(ctx, q.store, s.rec.Key)
 	if err != nil {
 		return err
@@ -65,18 +65,26 @@ func (e *Engine) loadStored(s *shared, q request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.load(a.code()); err != nil {
+	if err := s.load(a); err != nil {
 		repay()
 		return e.discard(ctx, q.store, s.rec.Key, fmt.Errorf("artefact %w", err))
 	}
 	s.charged = s.info.ModuleBytes()
 	e.counters.loads.Add(1)
-	e.tell(Event{Kind: Loaded, Namespace: q.namespace, Container: q.container, Name: q.name,
-		Module: q.digest, Tier: s.rec.Tier, Took: time.Since(started)})
 	return nil
 }
 
-func (s *shared) load(code []byte) (err error) {
+// load counts for itself: bounds and charges must hold for what is loaded, whoever has
+// recorded the counts.
+func (s *shared) load(a *artefact) error {
+	code := a.code()
+	counts, err := binary.Count(code)
+	if err != nil {
+		return err
+	}
+	if counts != a.Counts {
+		return errors.New("has not as much of everything as is recorded")
+	}
 	if s.code, err = binary.CheckCompiled(code); err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ func IsCompileChild() bool { return os.Args[0] == compileArg0 }
 //
 // LLVM sees hostile input here, so the process first gives up what it can: it
 // has no environment, no network, no other process in sight, sees no file but
-// its own empty directory, is nobody, and cannot regain anything. Limits end it
+// its own empty directory, is a user of its own, and cannot regain anything. Limits end it
 // if its parent does not.
 func CompileChildMain() {
 	// PR_SET_PDEATHSIG holds for one thread, which has to live.
@@ -72,7 +72,7 @@ func restrict(j job) error {
 	return loadFilter()
 }
 
-// dropRights makes the working directory the root, and nobody the user.
+// dropRights makes the working directory the root, and changes the user.
 // no_new_privs comes from the parent, and is only made sure of.
 func dropRights(j job) error {
 	parent := os.Getppid()
@@ -89,8 +89,8 @@ func dropRights(j job) error {
 		{"chdir", func() error { return unix.Chdir("/") }},
 		// Package syscall's functions, unlike unix's, change all threads.
 		{"setgroups", func() error { return syscall.Setgroups(nil) }},
-		{"setgid", func() error { return syscall.Setgid(nobody) }},
-		{"setuid", func() error { return syscall.Setuid(nobody) }},
+		{"setgid", func() error { return syscall.Setgid(int(j.User)) }},
+		{"setuid", func() error { return syscall.Setuid(int(j.User)) }},
 		// The kernel forgot the parent's setting when the user changed.
 		{"pdeathsig", func() error { return unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0) }},
 	} {

@@ -35,7 +35,7 @@ func TestChildIsRestricted(t *testing.T) {
 	cfg := testConfig(t)
 	cfg.CompileTimeout = 10 * time.Second
 	err := loadMisbehaving(t, cfg, "facts")
-	want := `module "app.wasm" ids 65534 65534 []; environment []; root [] <nil>; interface lo up false; pid 1; ` +
+	want := `module "app.wasm" own user true and group true, groups []; environment []; root [] <nil>; interface lo up false; pid 1; ` +
 		`setuid operation not permitted; chroot operation not permitted; core 0; cpu 22; threads 4096; files 16` + invalid
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %v", err, want)
@@ -69,6 +69,7 @@ func TestMisbehavingChild(t *testing.T) {
 		"more code":    {errdefs.IsInternal, `the compiler's result is not what it says that it loaded`},
 		"many names":   {errdefs.IsInternal, `the compiler's result is not what it says that it loaded`},
 		"less code":    {errdefs.IsInternal, `the compiler's result is not what it says that it loaded`},
+		"other counts": {errdefs.IsInternal, `was compiled but cannot be loaded: artefact has not as much of everything as is recorded`},
 		"forged code":  {errdefs.IsInternal, `was compiled but cannot be loaded: artefact has no compiled code`},
 	} {
 		t.Run(how, func(t *testing.T) {
@@ -147,12 +148,12 @@ func runOne(t *testing.T, module []byte, r rules, change func(*job)) error {
 		t.Fatal(err)
 	}
 	defer img.close()
-	scratch, err := newScratch(64 << 20)
+	scratch, err := newScratch(64<<20, nobody)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer scratch.close()
-	j := job{Engine: wasmedge.GetVersion(), Rules: r, Bounds: cfg.bounds(), Memory: 1 << 30, CPUSeconds: 60, FileSize: 64 << 20}
+	j := job{Engine: wasmedge.GetVersion(), Rules: r, Bounds: cfg.bounds(), Memory: 1 << 30, CPUSeconds: 60, FileSize: 64 << 20, User: nobody}
 	change(&j)
 	_, err = e.runChild(t.Context(), img, scratch, cfg.CompileTimeout, j)
 	return err

@@ -97,22 +97,19 @@ func (e *Engine) compileInTurn(t *ticket, q request, rec Record, open func() (*i
 	if img.digest != q.digest {
 		return errChanged
 	}
-	return e.compileTold(e.in(q.namespace), q, rec, img)
+	return e.compileTraced(e.in(q.namespace), q, rec, img)
 }
 
-// compileTold compiles, and tells of it. Its span has no parent: a compilation is for
+// compileTraced compiles, and records it. Its span has no parent: a compilation is for
 // all who want it.
-func (e *Engine) compileTold(ctx context.Context, q request, rec Record, img *image) error {
+func (e *Engine) compileTraced(ctx context.Context, q request, rec Record, img *image) error {
 	ctx, span := tracing.StartSpan(ctx, tracing.Name("wasm", "compile"), tracing.WithNamespace(ctx),
 		tracing.WithAttribute("wasm.module", q.digest.String()), tracing.WithAttribute("wasm.tier", rec.Tier.String()))
 	started := time.Now()
 	err := e.compile(ctx, img, order{rec, q.rules, q.store, img.names})
 	span.SetStatus(err)
 	span.End()
-	took := time.Since(started)
-	e.counters.compiled(rec.Tier, err, took)
-	e.tell(Event{Kind: Compiled, Namespace: q.namespace, Container: q.container, Name: q.name,
-		Module: q.digest, Tier: rec.Tier, Took: took, Err: err})
+	e.counters.compiled(rec.Tier, err, time.Since(started))
 	return err
 }
 

@@ -20,9 +20,6 @@ import (
 )
 
 const (
-	// nobody is the user and group that the child ends up as.
-	nobody = 65534
-
 	// A compiled module has two to three times its former size; the rest is
 	// room for instructions that are short in Wasm and long on the CPU.
 	codeRatio = 64
@@ -54,7 +51,8 @@ func (e *Engine) compileInChild(ctx context.Context, img *image, o order) error 
 		return fmt.Errorf("%w: %w", err, errdefs.ErrInvalidArgument)
 	}
 	size := min(codeRatio*img.size+codeBase, maxCode)
-	scratch, err := newScratch(min(filesRatio*size, e.cfg.CompileMemory))
+	user := newUser()
+	scratch, err := newScratch(min(filesRatio*size, e.cfg.CompileMemory), user)
 	if err != nil {
 		return unavailable(err)
 	}
@@ -71,6 +69,7 @@ func (e *Engine) compileInChild(ctx context.Context, img *image, o order) error 
 		CPUSeconds: limits.cpu,
 		FileSize:   size,
 		Names:      o.names == nil,
+		User:       user,
 	})
 	if err != nil {
 		return err

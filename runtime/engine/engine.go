@@ -29,7 +29,7 @@ import (
 )
 
 // Config says where compiled code is kept and what compiling may cost. All
-// fields but Store, Optimize, Observer, Budget, IdleTime and MaxParallel are required.
+// fields but Store, Optimize, OnWait, Budget, IdleTime and MaxParallel are required.
 type Config struct {
 	// Root is the directory for the code of the engine's own modules, made with
 	// mode 0700. No two engines share one.
@@ -39,8 +39,8 @@ type Config struct {
 	// Optimize is what modules are optimized to in the background; Tier0: they
 	// are not.
 	Optimize Tier
-	// Observer is told of what takes time. It must not block.
-	Observer func(Event)
+	// OnWait is told of starts that wait. It must not block.
+	OnWait func(Wait)
 	// Budget is what loaded modules count against; nil: nothing.
 	Budget Budget
 	// CompileTimeout is the wall-clock time that one module may take.

@@ -148,7 +148,9 @@ func (e *Engine) await(ctx context.Context, s *shared, q request) error {
 			}
 			e.counters.waiting.Add(1)
 			defer e.counters.waiting.Add(-1)
-			e.tell(Event{Kind: Waiting, Namespace: q.namespace, Container: q.container, Name: q.name, Module: q.digest, Tier: s.rec.Tier})
+			if e.cfg.OnWait != nil {
+				e.cfg.OnWait(Wait{Namespace: q.namespace, Container: q.container, Name: q.name, Module: q.digest})
+			}
 		case <-ctx.Done():
 			return fmt.Errorf("was not loaded in time: %w", ctx.Err())
 		}

@@ -82,7 +82,7 @@ func (e *Engine) optimize(q request, rec Record) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	e.builds.Go(func() { endWhenGone(ctx, cancel, q.store, base) })
-	err = e.compileTold(ctx, q, rec, img)
+	err = e.compileTraced(ctx, q, rec, img)
 	switch {
 	case err == nil:
 		logger.Debug("optimized a module")

@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -18,6 +17,8 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/containerd/log"
 	"golang.org/x/sys/unix"
+
+	"github.com/containerd-wasm/containerd-wasm/runtime/osthread"
 )
 
 const maxStderr = 1 << 10 // bytes of what a child says that are logged
@@ -109,19 +110,16 @@ func judge(reply []byte) (header, error) {
 // onOwnThread calls f on a thread that nothing else ever uses. The thread has
 // no_new_privs set, which what f starts inherits for all its threads, and which
 // cannot be undone; and it must outlive what f starts, because Pdeathsig means
-// the death of the thread. Never unlocked, it ends with its goroutine; Go does
-// not derive other threads from a locked one.
-func onOwnThread(f func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-			done <- unavailable(err)
+// the death of the thread. Go does not derive other threads from one that is locked.
+func onOwnThread(f func() error) (err error) {
+	osthread.Do(func() {
+		if err = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+			err = unavailable(err)
 			return
 		}
-		done <- f()
-	}()
-	return <-done
+		err = f()
+	})
+	return err
 }
 
 // head keeps the first max bytes written to it.

@@ -27,8 +27,8 @@ type scratch struct {
 const maxScratchFiles = 16
 
 // newScratch makes an empty file system of at most size bytes, which belongs to
-// the child's user. It takes memory only for what is written. Linux 5.2.
-func newScratch(size int64) (*scratch, error) {
+// the child's user and group. It takes memory only for what is written. Linux 5.2.
+func newScratch(size int64, user uint32) (*scratch, error) {
 	fs, err := unix.Fsopen("tmpfs", unix.FSOPEN_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("fsopen: %w", err)
@@ -38,8 +38,8 @@ func newScratch(size int64) (*scratch, error) {
 		{"size", strconv.FormatInt(size, 10)},
 		{"nr_inodes", strconv.Itoa(maxScratchFiles + 1)}, // the root is one
 		{"mode", "0700"},
-		{"uid", strconv.Itoa(nobody)},
-		{"gid", strconv.Itoa(nobody)},
+		{"uid", fmt.Sprint(user)},
+		{"gid", fmt.Sprint(user)},
 	} {
 		if err := unix.FsconfigSetString(fs, option[0], option[1]); err != nil {
 			return nil, fmt.Errorf("tmpfs %s=%s: %w", option[0], option[1], err)

@@ -13,32 +13,12 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// Event is something that took time. Config.Observer is told of each.
-type Event struct {
-	Kind      EventKind
+// Wait is a start that begins to wait for a compiler. Config.OnWait is told of each.
+type Wait struct {
 	Namespace string // of containerd; empty for the engine's own modules
 	Container string // that starts, if any
 	Name      string // of the module's file
 	Module    digest.Digest
-	Tier      Tier
-	Took      time.Duration // 0 for Waiting
-	Err       error
-}
-
-// EventKind says what an Event is about.
-type EventKind string
-
-// The kinds of events.
-const (
-	Waiting  EventKind = "waiting"  // a start begins to wait for a compiler
-	Compiled EventKind = "compiled" // a compiler has ended
-	Loaded   EventKind = "loaded"   // an artefact was read and loaded
-)
-
-func (e *Engine) tell(event Event) {
-	if e.cfg.Observer != nil {
-		e.cfg.Observer(event)
-	}
 }
 
 // Stats are counts since the engine was made, and what it has now.

@@ -177,12 +177,10 @@ func TestSecondStart(t *testing.T) {
 	var waits int
 	cfg := testConfig(t)
 	cfg.Store, cfg.IdleTime = newMemStore(), time.Minute
-	cfg.Observer = func(e Event) {
+	cfg.OnWait = func(Wait) {
 		mu.Lock()
 		defer mu.Unlock()
-		if e.Kind == Waiting {
-			waits++
-		}
+		waits++
 	}
 	e, compiled := newEngine(t, cfg)
 	f := open(t, file(t, "app.wasm", tiny(t)))
@@ -213,11 +211,7 @@ func TestSecondStart(t *testing.T) {
 func TestStartOfALoadedModuleWaitsForNothing(t *testing.T) {
 	var waits atomic.Int32
 	cfg := testConfig(t)
-	cfg.Observer = func(e Event) {
-		if e.Kind == Waiting {
-			waits.Add(1)
-		}
-	}
+	cfg.OnWait = func(Wait) { waits.Add(1) }
 	e, _ := newEngine(t, cfg)
 	f := open(t, file(t, "app.wasm", tiny(t)))
 	for range 50 {
@@ -240,12 +234,10 @@ func TestStartsJoinTheUnpacking(t *testing.T) {
 	waits := map[string]bool{}
 	cfg := testConfig(t)
 	cfg.Store, cfg.MaxParallel = newMemStore(), 1
-	cfg.Observer = func(e Event) {
+	cfg.OnWait = func(w Wait) {
 		mu.Lock()
 		defer mu.Unlock()
-		if e.Kind == Waiting {
-			waits[e.Container] = true
-		}
+		waits[w.Container] = true
 	}
 	e, compiled := newEngine(t, cfg)
 	proceed := make(chan struct{})
