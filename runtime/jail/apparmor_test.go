@@ -23,9 +23,9 @@ const (
 
 var profiles atomic.Int32
 
-// withProfile gives a guest a profile of these rules. Where the kernel has no
+// withProfile gives a guest a profile of these rules, and flags. Where the kernel has no
 // AppArmor it makes sure that such a guest is refused, and returns false.
-func withProfile(t *testing.T, s *Spec, rules string) bool {
+func withProfile(t *testing.T, s *Spec, rules string, flags ...string) bool {
 	t.Helper()
 	s.AppArmor = fmt.Sprintf("containerd-wasm-test-%d", profiles.Add(1))
 	enabled, err := os.ReadFile("/sys/module/apparmor/parameters/enabled")
@@ -36,7 +36,11 @@ func withProfile(t *testing.T, s *Spec, rules string) bool {
 		return false
 	}
 	path := filepath.Join(t.TempDir(), "profile")
-	if err := os.WriteFile(path, fmt.Appendf(nil, "abi <abi/3.0>,\nprofile %s {\n%s}\n", s.AppArmor, rules), 0o600); err != nil {
+	header := s.AppArmor
+	if len(flags) > 0 {
+		header += " flags=(" + strings.Join(flags, ",") + ")"
+	}
+	if err := os.WriteFile(path, fmt.Appendf(nil, "abi <abi/3.0>,\nprofile %s {\n%s}\n", header, rules), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	parser := func(option string) {
@@ -144,6 +148,40 @@ func TestAppArmorProfilesWithoutSignals(t *testing.T) {
 				t.Errorf("%d guests are left", len(guests))
 			}
 		})
+	}
+}
+
+// In the mode kill, the kernel would end this process for what a guest may not do.
+func TestAppArmorProfilesByMode(t *testing.T) {
+	for mode, refused := range map[string]bool{"kill": true, "complain": false, "enforce": false} {
+		t.Run(mode, func(t *testing.T) {
+			s := spec(t, "write_file")
+			if !withProfile(t, s, signals, mode) {
+				return
+			}
+			if !refused {
+				_ = runGuest(t, s)
+				return
+			}
+			_, err := New(t.Context(), s)
+			if !errdefs.IsPermissionDenied(err) || !strings.Contains(err.Error(), s.AppArmor) || !strings.Contains(err.Error(), "mode kill") {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestAppArmorModes(t *testing.T) {
+	for label, want := range map[string]bool{
+		"a (enforce)\n": false, "a (complain)": false, "unconfined\n": false, "a (unconfined)": false, "kill (enforce)": false, "(kill) (enforce)": false,
+		"a (kill)\n": true, "a//&b (mixed)\n": true, "a//&b (kill)": true,
+	} {
+		if got := killsDaemon([]byte("enforce\n"), []byte(label)); got != want {
+			t.Errorf("%q: %t", label, got)
+		}
+		if !killsDaemon([]byte("kill\n"), []byte(label)) {
+			t.Errorf("%q is harmless, though all profiles kill", label)
+		}
 	}
 }
 

@@ -13,7 +13,6 @@ import (
 	"math"
 	"runtime"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -90,7 +89,9 @@ func New(ctx context.Context, spec *Spec) (*Guest, error) {
 	default:
 	}
 	if spec.AppArmor != "" {
-		if err := g.testSignals(); err != nil {
+		if err := g.testProfile(); err != nil {
+			g.Kill() // before its start it needs no signal
+			<-g.done
 			return nil, fmt.Errorf("AppArmor profile %q: %w", spec.AppArmor, err)
 		}
 	}
@@ -136,19 +137,6 @@ func patiently(try func() error) error {
 		}
 		time.Sleep(time.Millisecond)
 	}
-}
-
-// testSignals ends a guest whose AppArmor profile lets no signals of this process
-// through: later, nothing could.
-func (g *Guest) testSignals() error {
-	var errno C.int
-	g.withC(func(c *C.struct_jail) { errno = C.jail_signal_test(c) })
-	if errno == 0 {
-		return nil
-	}
-	g.Kill() // before its start it needs no signal
-	<-g.done
-	return fmt.Errorf("the guest could not be ended or paused, for which a rule such as \"signal (receive) peer=unconfined\" is needed: %w: %w", syscall.Errno(errno), errdefs.ErrPermissionDenied)
 }
 
 func noThread(err error) error {
