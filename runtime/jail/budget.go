@@ -15,6 +15,10 @@ import (
 type Limits struct {
 	Memory  uint64 // bytes: linear memory, stacks, Spec.Overhead of each, and what Budget is charged
 	Threads int    // guests and parked threads
+
+	// StackSize is that of threads that are made ahead, for the first guest and others;
+	// 0: the first guest's.
+	StackSize uint64
 }
 
 // SetLimits replaces the limits. Guests that are there already keep what they have.
@@ -23,6 +27,9 @@ func SetLimits(l Limits) {
 	guestsMu.Lock()
 	defer guestsMu.Unlock()
 	maxThreads = l.Threads
+	if l.StackSize != 0 {
+		C.jail_set_spare_size(C.size_t(l.StackSize))
+	}
 }
 
 // MemoryUsed is what counts against Limits.Memory, in bytes.

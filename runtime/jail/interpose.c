@@ -8,6 +8,7 @@
 //   mmap                  the engine's way to enlarge linear memory
 //   mprotect, munmap      its way to make code executable, and to give it back
 //   open, ...             whatever makes a file descriptor
+//   faccessat             by which of a thread's users the kernel is asked
 //   fdopendir, closedir   what a directory that is read takes of libc's heap
 //   epoll_wait, connect,  blocking calls that SA_RESTART does not restart: the first one
 //   accept, recvmsg,      never, the others not on a socket with a timeout (SO_RCVTIMEO,
@@ -83,23 +84,49 @@ static void *raw_mmap(void *at, size_t size, int prot, int flags, int fd, off_t 
 	return (void *)syscall(SYS_mmap, at, size, prot, flags, fd, offset);
 }
 
+// reserve takes the address space for a linear memory.
+static void *reserve(struct jail *j, int flags)
+{
+	char *p = raw_mmap(NULL, LINEAR_RESERVE, PROT_NONE, flags, -1, 0);
+	if (p == MAP_FAILED) {
+		j->refused = JAIL_REFUSED_KERNEL;
+		return p;
+	}
+	j->linear = p;
+	j->linear_end = p + LINEAR_RESERVE;
+	return p;
+}
+
+// grow makes more of what is reserved memory of the guest's. It maps nothing: where the
+// kernel counts what it has promised (vm.overcommit_memory 2), one before Linux 6.12
+// takes away what was mapped before it refuses, and there would be no guard any more.
+static void *grow(struct jail *j, void *at, size_t size, int prot)
+{
+	bool charged = jail_charge_memory(j, size);
+	if (charged && syscall(SYS_mprotect, at, size, prot) == 0)
+		return at;
+	if (charged) {
+		jail_uncharge_memory(j, size);
+		j->refused = JAIL_REFUSED_KERNEL;
+	}
+	if (!guest_may_run(j)) {
+		// The engine forgets what it has reserved.
+		syscall(SYS_munmap, j->linear, LINEAR_RESERVE);
+		j->linear = j->linear_end = NULL;
+	}
+	errno = ENOMEM;
+	return MAP_FAILED;
+}
+
 void *mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset)
 {
 	struct jail *j = jail_self;
-	bool grows = j != NULL && (flags & MAP_FIXED) != 0 && (flags & MAP_ANONYMOUS) != 0 &&
-		     (prot & PROT_WRITE) != 0;
-	if (grows && !jail_charge_memory(j, size)) {
-		errno = ENOMEM;
-		return MAP_FAILED;
-	}
-	void *p = raw_mmap(at, size, prot, flags, fd, offset);
-	if (grows && p == MAP_FAILED)
-		jail_uncharge_memory(j, size);
-	if (j != NULL && p != MAP_FAILED && prot == PROT_NONE && size == LINEAR_RESERVE) {
-		j->linear = p;
-		j->linear_end = (char *)p + size;
-	}
-	return p;
+	if (j != NULL && at == NULL && prot == PROT_NONE && size == LINEAR_RESERVE)
+		return reserve(j, flags);
+	const char *from = at;
+	if (j != NULL && (flags & MAP_FIXED) != 0 && from >= j->linear && from < j->linear_end)
+		return grow(j, at, size, prot);
+	return raw_mmap(at, size, prot, flags, fd, offset);
 }
 
 int mprotect(void *at, size_t size, int prot)
@@ -127,6 +154,18 @@ static int bounded(long fd)
 		return -1;
 	}
 	return (int)fd;
+}
+
+// faccessat: the engine asks so whether the guest may search a directory. Its thread's
+// real user id is nobody's (isolate.c), and by that libc's function would ask.
+int faccessat(int dir, const char *path, int mode, int flags)
+{
+	int by = jail_self != NULL ? AT_EACCESS : 0;
+	int err = (int)syscall(SYS_faccessat2, dir, path, mode, flags | by);
+	// A seccomp profile may be older than the call.
+	if (err != 0 && (errno == ENOSYS || errno == EPERM) && flags == 0)
+		err = (int)syscall(SYS_faccessat, dir, path, mode);
+	return err;
 }
 
 static mode_t mode_of(int flags, va_list args)
@@ -424,6 +463,7 @@ const char *jail_interpose_init(void)
 		{"munmap", (void (*)(void))munmap},
 		{"open", (void (*)(void))open},
 		{"openat", (void (*)(void))openat},
+		{"faccessat", (void (*)(void))faccessat},
 		{"dup", (void (*)(void))dup},
 		{"socket", (void (*)(void))socket},
 		{"accept", (void (*)(void))accept},

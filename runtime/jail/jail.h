@@ -52,6 +52,7 @@ enum jail_refusal {
 	JAIL_REFUSED_NOTHING = 0,
 	JAIL_REFUSED_LIMIT = 1,  // its own limit
 	JAIL_REFUSED_BUDGET = 2, // what all guests may have together
+	JAIL_REFUSED_KERNEL = 3, // what the kernel gives, also of address space
 };
 
 // A bind mount: source is a host path, target an absolute path in the
@@ -189,6 +190,10 @@ const char *jail_init(const void *keepalive, const char *cgroup);
 // (jail_memory), stacks, what each is said to take besides, and what is charged for all
 // of them. jail_budget_used is what they have.
 void jail_set_budget(uint64_t bytes);
+
+// jail_set_spare_size says what stack threads have that are made ahead; to be called before
+// there are any.
+void jail_set_spare_size(size_t bytes);
 uint64_t jail_budget(void);
 uint64_t jail_budget_used(void);
 // jail_charge_daemon charges what is no single guest's. It returns -1, and does nothing, if

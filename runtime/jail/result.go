@@ -25,6 +25,7 @@ const (
 	NotRefused      Refusal = C.JAIL_REFUSED_NOTHING
 	RefusedByLimit  Refusal = C.JAIL_REFUSED_LIMIT  // of its own
 	RefusedByBudget Refusal = C.JAIL_REFUSED_BUDGET // of all guests together
+	RefusedByKernel Refusal = C.JAIL_REFUSED_KERNEL
 )
 
 // errDone stands for a thread that is over: FailedPrecondition.
@@ -73,7 +74,7 @@ func (r *Result) err() error {
 		return fmt.Errorf("killed before it started: %w", errdefs.ErrAborted)
 	case r.Ending == NotStarted && r.Refused == RefusedByBudget:
 		return fmt.Errorf("instantiating the module: %s: raise max_memory in the runtime's configuration: %w", r.Message, errdefs.ErrResourceExhausted)
-	case r.Ending == NotStarted && r.Refused == RefusedByLimit:
+	case r.Ending == NotStarted && r.Refused != NotRefused:
 		return fmt.Errorf("instantiating the module: %s: %w", r.Message, errdefs.ErrResourceExhausted)
 	case r.Ending == NotStarted:
 		return fmt.Errorf("instantiating the module: %s: %w", r.Message, errdefs.ErrInvalidArgument)

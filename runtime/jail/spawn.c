@@ -45,8 +45,16 @@ void jail_spawn(struct jail *j)
 
 static struct jail *spares;
 static int n_spares;      // with those that are being made
-static size_t spare_size; // of the stack: as the first guest's, and all others'
+static size_t spare_size; // of the stack: nearly all guests'; if not set, the first one's
 static bool refill;       // until there are enough, or one cannot be made
+
+void jail_set_spare_size(size_t bytes)
+{
+	pthread_mutex_lock(&spawn_lock);
+	if (n_spares == 0)
+		spare_size = bytes;
+	pthread_mutex_unlock(&spawn_lock);
+}
 
 struct jail *jail_take_spare(size_t stack_size)
 {

@@ -123,6 +123,7 @@ static void tell_guest_log(struct jail *j)
 		[JAIL_REFUSED_LIMIT] = "WebAssembly: the memory limit was reached\n",
 		[JAIL_REFUSED_BUDGET] =
 			"WebAssembly: the daemon has no more memory for guests (max_memory)\n",
+		[JAIL_REFUSED_KERNEL] = "WebAssembly: the kernel has no more memory\n",
 	};
 	char text[2048];
 	if (j->result.ending == JAIL_END_EXIT)
@@ -207,8 +208,10 @@ bool jail_wasm_instantiate(struct jail *j)
 		say(j, JAIL_END_INIT, WasmEdge_ResultGetMessage(r));
 		return false;
 	}
-	if (j->refused) {
-		say(j, JAIL_END_INIT, "no memory for an instance of the module");
+	// The engine does not fail then: the instance would have its memory at address 0,
+	// and its code looks at no bounds.
+	if (j->refused || j->memory < j->spec->initial_memory) {
+		say(j, JAIL_END_INIT, "the kernel has no memory, or no address space, for an instance of the module");
 		return false;
 	}
 	w->entry = find(w, j->spec->entry);
