@@ -206,6 +206,7 @@ void jail_spawn(struct jail *j);
 struct jail *jail_take_spare(size_t stack_size);
 void jail_offer_spare(struct jail *j, bool taken); // taken: again, after jail_take_spare
 const char *jail_isolate_init(void);
+int jail_keep_out(void);
 
 // root.c
 extern int jail_template_ns; // fd in the process's table

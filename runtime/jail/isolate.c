@@ -209,10 +209,21 @@ int jail_isolate(struct jail *j)
 }
 
 // What signals a thread, or changes its limits, does so to its process, and the kernel
-// asks for the thread's real and saved user id only (check_kill_permission,
-// check_prlimit_permission): these stay the daemon's, or whoever is the guest's user
-// elsewhere on the node could end the daemon. Without capabilities they give a thread
-// no right. Ambient, inheritable and bounding sets matter only to execve, which no guest
+// asks for the thread's real and saved user id only (kill_ok_by_cred,
+// check_prlimit_permission). Were they the guest's, whoever has its user elsewhere on the
+// node could end the daemon. Were they root's, the kernel would tell peers of AF_UNIX
+// sockets that root writes to them (SCM_CREDENTIALS). So they are nobody's: Kubernetes
+// has user ids below 1 << 31. A user namespace that the daemon is in may not have it.
+#define NOBODYS_UID 0xfffffffdU
+
+static int become(uid_t uid)
+{
+	if (syscall(SYS_setresuid, NOBODYS_UID, uid, NOBODYS_UID) == 0)
+		return 0;
+	return errno == EINVAL ? (int)syscall(SYS_setresuid, -1, uid, -1) : -1;
+}
+
+// Ambient, inheritable and bounding sets matter only to execve, which no guest
 // can reach (seccomp.c).
 int jail_drop_privileges(struct jail *j)
 {
@@ -226,8 +237,11 @@ int jail_drop_privileges(struct jail *j)
 		return jail_fail(j, "setgroups", NULL);
 	if (syscall(SYS_setresgid, spec->gid, spec->gid, spec->gid) != 0)
 		return jail_fail(j, "setresgid", NULL);
-	if (syscall(SYS_setresuid, -1, spec->uid, -1) != 0)
+	if (become(spec->uid) != 0)
 		return jail_fail(j, "setresuid", NULL);
+	// The kernel has just set it to fs.suid_dumpable, for all threads (commit_creds).
+	if (jail_keep_out() != 0)
+		return jail_fail(j, "PR_SET_DUMPABLE", NULL);
 	if (syscall(SYS_capset, &header, caps) != 0)
 		return jail_fail(j, "capset", NULL);
 	return 0;

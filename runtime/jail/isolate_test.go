@@ -66,7 +66,7 @@ func TestCredentials(t *testing.T) {
 	s.Caps = 1<<unix.CAP_NET_BIND_SERVICE | 1<<unix.CAP_DAC_OVERRIDE
 	got := status(t, create(t, s))
 	for name, want := range map[string]string{
-		"Uid":        "0 1000 0 1000",
+		"Uid":        "4294967293 1000 4294967293 1000",
 		"Gid":        "2000 2000 2000 2000",
 		"Groups":     "3000 4000",
 		"Umask":      "0027",
@@ -105,6 +105,31 @@ func TestRootAndFiles(t *testing.T) {
 	// 0 to 2, and the preopened root.
 	if strings.Join(fds, " ") != "0 1 2 3" {
 		t.Errorf("the guest has fds %v", fds)
+	}
+}
+
+// A directory that is its user's alone is the guest's, and not another user's.
+func TestPrivateDirectory(t *testing.T) {
+	for uid, want := range map[uint32]uint32{1000: 0, 0: 0, 1001: 1} {
+		s := spec(t, "search")
+		s.UID, s.GID, s.Caps = uid, 2000, 0
+		if uid == 0 {
+			s.Caps = 1 << unix.CAP_DAC_OVERRIDE
+		}
+		dir := filepath.Join(s.Rootfs, "private")
+		if err := errors.Join(
+			os.Chmod(s.Rootfs, 0o755),
+			os.Mkdir(dir, 0o700),
+			os.WriteFile(filepath.Join(dir, "file"), nil, 0o600),
+			os.Symlink("file", filepath.Join(dir, "link")),
+			os.Chown(dir, 1000, 2000),
+			os.Chown(filepath.Join(dir, "file"), 1000, 2000),
+		); err != nil {
+			t.Fatal(err)
+		}
+		if r := runGuest(t, s); r.Ending != Exited || r.Code != want {
+			t.Errorf("user %d: ended with %+v, want code %d", uid, r, want)
+		}
 	}
 }
 

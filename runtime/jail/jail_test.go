@@ -119,7 +119,7 @@ func setUp(dir string) error {
 	if err != nil {
 		return err
 	}
-	for _, source := range append(sources, "socket.c", "lookup.c", "inet6.c", "peer.c") {
+	for _, source := range append(sources, "socket.c", "lookup.c", "inet6.c", "peer.c", "search.c") {
 		name := filepath.Base(source)
 		if modules[strings.TrimSuffix(name, filepath.Ext(name))], err = loadSource(dir, name); err != nil {
 			return err

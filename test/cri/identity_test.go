@@ -5,6 +5,7 @@ package cri
 import (
 	"bufio"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -116,8 +117,8 @@ func TestWhoAContainerIs(t *testing.T) {
 			groups := strings.Fields(s["Groups"])
 			slices.Sort(groups)
 			for what, got := range map[string][2]string{
-				// The real and the saved one stay the daemon's (runtime/jail/isolate.c).
-				"Uid": {s["Uid"], fmt.Sprintf("0 %[1]s 0 %[1]s", tc.uid)}, "Gid": {s["Gid"], strings.Repeat(tc.gid+" ", 3) + tc.gid},
+				// The real and the saved one are nobody's (runtime/jail/isolate.c).
+				"Uid": {s["Uid"], fmt.Sprintf("%[1]d %[2]s %[1]d %[2]s", uint32(math.MaxUint32-2), tc.uid)}, "Gid": {s["Gid"], strings.Repeat(tc.gid+" ", 3) + tc.gid},
 				"Groups": {strings.Join(groups, " "), tc.groups},
 				"CapEff": {s["CapEff"], tc.caps}, "CapPrm": {s["CapPrm"], tc.caps}, "CapInh": {s["CapInh"], none},
 				// It cannot gain any, whatever it asks for.

@@ -65,7 +65,8 @@ static void drop(void)
 	must(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) == 0);
 	must(syscall(SYS_setgroups, 1, &group) == 0);
 	must(syscall(SYS_setresgid, 1000, 1000, 1000) == 0);
-	must(syscall(SYS_setresuid, -1, 1000, -1) == 0);
+	must(syscall(SYS_setresuid, -3, 1000, -3) == 0);
+	must(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0);
 	must(syscall(SYS_capset, &header, caps) == 0);
 	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
 	must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &profile) == 0);
