@@ -18,6 +18,9 @@ import (
 // Errors: NotFound: it has ended; InvalidArgument: no such signal.
 func (p *process) kill(signal uint32) (bool, error) {
 	if p.over() {
+		if p.exit() == nil {
+			return false, nil // clients do not know yet: it is as a zombie is to kill(2)
+		}
 		return false, fmt.Errorf("%s has ended: %w", p.name, errdefs.ErrNotFound)
 	}
 	const lastSignal = 64 // SIGRTMAX (signal(7))

@@ -47,7 +47,7 @@ type process struct {
 	signal  uint32        // that ends it, 0: none yet
 	killed  time.Time     // when that came
 	ended   time.Time     // when its guest was gone; for awaitEnd and conclude only
-	exited  time.Time     // the same, but not before the end of a start
+	exited  time.Time     // the same, but not before the end of a start; starting guards it
 	stopped *runtime.Exit // nil until over
 	done    chan struct{} // closed once stopped is set and its event published
 }
@@ -83,7 +83,7 @@ func (p *process) start(ctx context.Context) error {
 func (p *process) setStarted() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.stopped != nil || p.signal != 0 {
+	if p.signal != 0 || !p.started && !p.exited.IsZero() {
 		return fmt.Errorf("%s has ended before it was started: %w", p.name, errdefs.ErrFailedPrecondition)
 	}
 	if p.started {
@@ -104,10 +104,10 @@ func (p *process) awaitEnd() {
 
 // conclude makes the end of the guest known: publish puts the events on the exchange.
 func (p *process) conclude(publish func(exit *runtime.Exit, oom bool)) {
+	p.stdio.end()
+	p.stdio.awaitTaken() // may take seconds, in which other calls need not wait
 	p.starting.Lock()
 	defer p.starting.Unlock()
-	p.stdio.end()
-	p.stdio.awaitTaken()
 	p.mu.Lock()
 	result := p.guest.Result()
 	status, oom := exitStatus(&result, p.signal)
@@ -235,9 +235,9 @@ func (p *process) CloseIO(context.Context) error {
 	return nil
 }
 
-// ResizePty tells the guest's terminal its size.
+// ResizePty tells the guest's terminal, if it has one, its size.
 //
-// Errors: FailedPrecondition: it has none, or has ended; InvalidArgument.
+// Errors: FailedPrecondition: it has ended; InvalidArgument.
 func (p *process) ResizePty(_ context.Context, size runtime.ConsoleSize) error {
 	if err := p.stdio.resize(size); err != nil {
 		return fmt.Errorf("resizing the terminal of %s: %w", p.name, err)

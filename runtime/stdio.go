@@ -148,11 +148,10 @@ func (s *stdio) wait(ctx context.Context) error {
 	return s.terminal.wait(ctx)
 }
 
-// Errors: FailedPrecondition: there is no terminal, or none any more;
-// InvalidArgument.
+// Errors: FailedPrecondition: there is no terminal any more; InvalidArgument.
 func (s *stdio) resize(size runtime.ConsoleSize) error {
-	if s.terminal == nil {
-		return fmt.Errorf("there is none: %w", errdefs.ErrFailedPrecondition)
+	if s.terminal == nil { // for which clients do not ask before
+		return nil
 	}
 	return s.terminal.resize(uint64(size.Width), uint64(size.Height))
 }
