@@ -23,8 +23,12 @@ existing() {
 
 snapshot() { existing | xargs -d '\n' sha256sum; }
 
+# scripts prints the shell scripts; one that others source has no #!.
 scripts() {
-	existing | xargs -d '\n' grep -lE '^#!.*\b(ba)?sh\b' | grep -vE '\.(md|go)$'
+	{
+		existing '*.sh'
+		existing | xargs -d '\n' grep -lE '^#!.*\b(ba)?sh\b' | grep -vE '\.(md|go)$'
+	} | sort -u
 }
 
 build_linter() {

@@ -35,15 +35,14 @@ apt() {
 
 # unpack_root makes root, once.
 unpack_root() {
-	local site tmp=$root.new state deb
+	local site tmp=$root.new state=$out/apt deb
 	[ ! -d "$root" ] || return 0
 	site=$(mirror)
 	[ -n "$site" ] || die "no source of Debian 12 or 13 in apt's configuration to take arm64's libraries from"
 	say "unpacking into $root: ${packages[*]}"
-	rm -rf "$tmp"
+	rm -rf "$tmp" "$state"
 	mkdir -p "$tmp/usr/lib"
 	ln -s usr/lib "$tmp/lib"
-	state=$(mktemp -d "$out/apt.XXXXXX")
 	mkdir -p "$state/lists/partial" "$state/cache/archives/partial"
 	touch "$state/status"
 	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $site trixie main" >"$state/sources.list"

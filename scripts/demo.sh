@@ -7,7 +7,7 @@
 # what it needs.
 set -euo pipefail
 export LC_ALL=C # EPOCHREALTIME has a point, sort sorts by number
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd -P "$(dirname "${BASH_SOURCE[0]}")/.." # as the kernel names the files of processes
 
 readonly runtime=io.containerd.wasmedge.v1
 readonly repository=docker.io/containerd-wasm
@@ -350,7 +350,7 @@ demo() {
 main() {
 	if [ "${1-}" != as-root ]; then
 		build_images
-		[ "$(id -u)" -eq 0 ] || exec sudo env "PATH=$PATH" "$0" as-root
+		[ "$(id -u)" -eq 0 ] || exec sudo env "PATH=$PATH" scripts/demo.sh as-root
 	fi
 	demo
 }

@@ -14,7 +14,7 @@ readonly trixie_sources=/etc/apt/sources.list.d/containerd-wasm-trixie.sources
 packages=(
 	build-essential ca-certificates git pkg-config libseccomp-dev
 	clang lld llvm wasi-libc libclang-rt-dev-wasm32 wabt
-	runc containernetworking-plugins iproute2 iptables e2fsprogs jq
+	containernetworking-plugins iproute2 iptables e2fsprogs jq
 	shellcheck
 )
 # On Debian 12 these come from Debian 13: it has no libwasmedge-dev, and its
@@ -65,17 +65,29 @@ candidate() {
 	LC_ALL=C apt-cache ${1:+-t "$1"} policy "$2" | awk '$1 == "Candidate:" && $2 != "(none)" { print $2 }'
 }
 
-# install RELEASE PACKAGE... ; an empty RELEASE is the machine's own.
+# simulate ... is what apt would do for `apt-get install ...`.
+simulate() { apt_get install --simulate --no-install-recommends "$@" 2>/dev/null; }
+resolves() { simulate "$@" >/dev/null; }
+
+# install RELEASE PACKAGE... ; an empty RELEASE is the machine's own. Of that, nothing is
+# removed for what is installed, such as Docker's containerd.io. What comes from another
+# takes the place of the machine's libraries, and may have to.
 install() {
-	local release=$1 package
-	local absent=()
+	local release=$1 package removed
+	local absent=() keep=()
 	shift
 	for package in "$@"; do
 		[ -n "$(candidate "$release" "$package")" ] || absent+=("$package")
 	done
 	[ ${#absent[@]} -eq 0 ] || die "${release:-$PRETTY_NAME} has no package ${absent[*]}"
 	say "installing${release:+ from $release}: $*"
-	apt_get install --no-install-recommends ${release:+-t "$release"} "$@"
+	[ -n "$release" ] || keep=(--no-remove)
+	! apt_get install --no-install-recommends "${keep[@]}" ${release:+-t "$release"} "$@" || return 0
+	if [ -z "$release" ]; then
+		removed=$(simulate "$@" | awk '$1 == "Remv" { print $2 }' | xargs) || true
+		[ -z "$removed" ] || die "not installed, as apt would remove for it: $removed. Remove that, or install by hand what does not conflict with it"
+	fi
+	die "apt cannot install $*"
 }
 
 update_once() {
@@ -129,8 +141,6 @@ newer_release() {
 		printf trixie
 	fi
 }
-
-resolves() { apt_get install --simulate --no-install-recommends "$@" >/dev/null 2>&1; }
 
 # install_packages PACKAGE...
 install_packages() {
@@ -232,6 +242,8 @@ main() {
 		unpack_busybox
 		return
 	fi
+	# Of whatever origin: Docker's containerd.io has one, and is in conflict with Debian's.
+	command -v runc >/dev/null || packages+=(runc)
 	# Only a pip of whatever origin is wanted, for fetch-published.sh.
 	python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
 	install_packages "${packages[@]}"

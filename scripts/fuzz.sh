@@ -33,7 +33,10 @@ fuzz() {
 }
 
 failed=()
-list=$(targets)
+if ! list=$(targets); then
+	echo "fuzz: error: no fuzz target matches FUZZ=${FUZZ-}" >&2
+	exit 1
+fi
 while read -r dir name; do
 	echo "fuzz: $dir $name"
 	fuzz "$dir" "$name" </dev/null || failed+=("$dir $name")

@@ -71,13 +71,16 @@ choose_packages() {
 }
 
 build_tests() {
-	local package dir binary
+	local package dir binary flag for_root
+	for_root=$(root_packages)
 	while read -r package; do
 		say "building the tests of $package"
 		dir=$(list -f '{{.Dir}}' "$package")
 		binary=$run/${package//\//-}.test
 		go test -c -tags "${TAGS-}" -o "$binary" "$package"
-		printf '%s\t%s\t%s\n' "$package" "$dir" "$binary" >>"$run/tests"
+		flag=
+		[ -z "$(common "$package" "$for_root")" ] || flag=-test.root
+		printf '%s\t%s\t%s\t%s\n' "$package" "$dir" "$binary" "$flag" >>"$run/tests"
 	done <<<"$packages"
 }
 

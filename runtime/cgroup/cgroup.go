@@ -46,7 +46,7 @@ func Open(ctx context.Context, state string) *Root {
 	r := &Root{}
 	if err := r.open(ctx, state); err != nil {
 		r.err = fmt.Errorf("no cgroup for guests: %w", err)
-		log.G(ctx).WithError(r.err).Warn("containers that ask for CPU shares or a quota will be refused")
+		log.G(ctx).WithError(r.err).Warn("containers that ask for CPU shares or a quota will be refused, and others are not kept from taking the daemon's processor time")
 	}
 	return r
 }

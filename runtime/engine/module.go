@@ -27,8 +27,9 @@ type Module struct {
 	release sync.Once
 }
 
-// AST returns the loaded module with its native code. It must not be used, nor
-// any instance of it, after Release; and it is not the caller's to release.
+// AST returns the loaded module with its native code. It must not be used after
+// Release, and no guest code of it may run then; an instance may be deleted later
+// (package jail, wasm.c). It is not the caller's to release.
 func (m *Module) AST() *wasmedge.AST { return m.shared.ast }
 
 // Digest returns the sha256 of the module's bytes as they were loaded.

@@ -11,7 +11,7 @@
 
 // Executable segments of every object in the process. Guest code is what is
 // executable and not here. Nothing is loaded later: no guest reaches the
-// resolver, which could load modules (wasm.c, isolate.c), and none may map
+// resolver, which could load modules (wasi.c, isolate.c), and none may map
 // executable pages (seccomp.c).
 static struct {
 	uintptr_t start, end;

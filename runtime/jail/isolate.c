@@ -153,16 +153,15 @@ static int open_stdio(struct jail *j)
 // profile, until it does: 3 is to be the guest's root.
 #define APPARMOR_FD 4
 
-// open_apparmor: procfs is out of reach later.
+// open_apparmor: procfs is out of reach later. Where AppArmor is not enabled, package
+// runtime refuses the profile.
 static int open_apparmor(struct jail *j)
 {
 	if (j->spec->apparmor == NULL)
 		return 0;
 	int fd = open("/proc/thread-self/attr/apparmor/current", O_WRONLY | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT) // before Linux 5.8, or no AppArmor
-		fd = open("/proc/thread-self/attr/current", O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || dup2(fd, APPARMOR_FD) < 0)
-		return jail_fail(j, "open the thread's AppArmor profile", NULL);
+		return jail_fail(j, "open what changes to AppArmor profile", j->spec->apparmor);
 	if (fd != APPARMOR_FD)
 		close(fd);
 	return 0;

@@ -7,7 +7,7 @@
 //
 // A guest's thread is made in C and never enters Go: a guest must be free to
 // block, to overflow its stack and to be ended by longjmp. All C and all
-// unsafe code of the project is in this package. What crosses the border is
+// unsafe code of what ships is in this package. What crosses the border is
 // plain data, so that the same code could run in another process; the one
 // shared thing is the loaded module.
 //

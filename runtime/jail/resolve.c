@@ -363,7 +363,8 @@ static int get_addrinfo(const WasmEdge_CallingFrameContext *frame, const uint32_
 	query.socktype = hints.socktype;
 	query.protocol = (uint8_t)hints.protocol;
 	err = look_up(jail_self, &query, &answer);
-	// From here on a fault in the guest's memory may end this (take_away in stop.c).
+	// From here on a fault in the guest's memory may end this (take_memory_away in
+	// stop.c).
 	return err == WASI_SUCCESS ? store_list(frame, &answer, list, max, n_out) : err;
 }
 

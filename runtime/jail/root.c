@@ -20,8 +20,8 @@
 #include <unistd.h>
 
 // A mount namespace that holds what covers masked paths (hide.c), and nothing else.
-// Guests with mounts get a copy of it, which costs less than a copy of the host's
-// namespace and shows nothing of it.
+// Each guest that does not join another one's gets a copy of it, which costs less than
+// a copy of the host's namespace and shows nothing of it.
 int jail_template_ns = -1;
 
 static void *make_template(void *err_out)

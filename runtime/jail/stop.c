@@ -17,9 +17,9 @@
 //      |                                     | the host call returned
 //      +---- signal, in a host call ----> leaving
 //
-// A host call that blocks, or works for long: a kill makes it fail (take_away). A
-// pause leaves it alone: the kernel
-// (SA_RESTART) or interpose.c begin it again.
+// A host call that blocks, or works for long: a kill makes it fail (take_calls_away,
+// take_memory_away). A pause leaves it alone: the kernel (SA_RESTART) or interpose.c
+// begin it again.
 
 #include "arch.h"
 #include "internal.h"
