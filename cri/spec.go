@@ -5,6 +5,7 @@ package cri
 import (
 	"fmt"
 
+	_ "github.com/containerd/containerd/v2/core/runtime" // names the type of OCI specs
 	"github.com/containerd/typeurl/v2"
 	"github.com/opencontainers/runtime-spec/specs-go"
 	criapi "k8s.io/cri-api/pkg/apis/runtime/v1"

@@ -5,6 +5,8 @@ package engine
 import (
 	"errors"
 	"fmt"
+
+	"github.com/containerd/errdefs"
 )
 
 // A Budget is what loaded modules count against, together with guests. Its methods
@@ -66,14 +68,37 @@ func (e *Engine) addIdle(s *shared, sign int) {
 // is one.
 func (e *Engine) UnloadOldest() {
 	e.mu.Lock()
-	var oldest *shared
+	oldest := e.oldest()
+	e.mu.Unlock()
+	if oldest != nil {
+		e.unloadIdle(oldest, 0)
+	}
+}
+
+// oldest is the module that nobody has held for the longest time, or nil. Engine.mu is
+// held.
+func (e *Engine) oldest() (oldest *shared) {
 	for _, s := range e.modules {
 		if s.refs == 0 && (oldest == nil || s.idleSince.Before(oldest.idleSince)) {
 			oldest = s
 		}
 	}
-	e.mu.Unlock()
-	if oldest != nil {
+	return oldest
+}
+
+// makeRoom is for a module that is about to be loaded, if it is not yet. Errors:
+// ErrResourceExhausted, a phrase without a subject.
+func (e *Engine) makeRoom(k Key) error {
+	for {
+		e.mu.Lock()
+		n, oldest, loaded := len(e.modules), e.oldest(), e.modules[k] != nil
+		e.mu.Unlock()
+		switch {
+		case loaded || n < e.maxModules:
+			return nil
+		case oldest == nil:
+			return fmt.Errorf("was not loaded: containers run %d different modules, as many as the daemon may load: %w", n, errdefs.ErrResourceExhausted)
+		}
 		e.unloadIdle(oldest, 0)
 	}
 }

@@ -238,3 +238,59 @@ func TestLoadsWithinTheBudget(t *testing.T) {
 		t.Error("more was charged than there is")
 	}
 }
+
+// The kernel allows a process so many mappings, and each module has some.
+func TestLoadedModulesAreBounded(t *testing.T) {
+	const most, mapsPerModule = 20, 3
+	cfg := testConfig(t)
+	cfg.IdleTime = time.Hour
+	e, _ := newEngine(t, cfg)
+	e.maxModules = most
+	load := func(n int) (*Module, error) {
+		return e.LoadBytes(t.Context(), "app.wasm", manyInstructions(2*n))
+	}
+	before := mappings(t)
+	var held []*Module
+	for n := range most {
+		m, err := load(n + 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, m)
+	}
+	if n := mappings(t) - before; n > most*mapsPerModule+10 { // malloc's, and Go's
+		t.Errorf("%d modules have %d mappings", most, n)
+	}
+	for range 2 {
+		if _, err := load(most + 1); !errdefs.IsResourceExhausted(err) || !strings.Contains(err.Error(), `module "app.wasm" was not loaded: containers run 20 different modules`) {
+			t.Errorf("one more: %v", err)
+		}
+	}
+	again, err := load(1)
+	if err != nil {
+		t.Fatalf("one that is loaded: %v", err)
+	}
+	again.Release()
+	held[2].Release() // the oldest that is idle
+	held[1].Release()
+	held[2], err = load(most + 1)
+	if err != nil {
+		t.Fatalf("with two idle ones: %v", err)
+	}
+	hits := e.Stats().MemoryHits
+	if held[1], err = load(2); err != nil || e.Stats().MemoryHits != hits+1 {
+		t.Errorf("the one that was idle for less time is not loaded any more: %v", err)
+	}
+	for _, m := range held {
+		m.Release()
+	}
+}
+
+func mappings(t *testing.T) int {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Count(string(b), "\n")
+}

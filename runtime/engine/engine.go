@@ -119,6 +119,8 @@ type Engine struct {
 	toOptimize chan request  // has room for all that are in optimizing
 	naming     chan struct{} // has room for maxNaming
 
+	maxModules int
+
 	mu         sync.Mutex
 	closed     bool
 	modules    map[Key]*shared
@@ -128,6 +130,10 @@ type Engine struct {
 }
 
 const (
+	// maxModules is how many may be loaded. Each has three mappings, of which the kernel
+	// allows a process so many (package runtime leaves room for these).
+	maxModules = 2048
+
 	maxFiles   = 4096
 	maxRefused = 1024
 
@@ -167,6 +173,7 @@ func New(cfg Config) (*Engine, error) {
 		refused:    newBounded[Key, error](maxRefused, refusedFor),
 		toOptimize: make(chan request, maxOptimizing),
 		naming:     make(chan struct{}, maxNaming),
+		maxModules: maxModules,
 		modules:    map[Key]*shared{},
 		compiling:  map[Key]*compilation{},
 		optimizing: map[Key]bool{},

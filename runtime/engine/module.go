@@ -114,6 +114,9 @@ func (e *Engine) acquire(ctx context.Context, q request, rec Record, newSource f
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("was not loaded: %w", err)
 	}
+	if err := e.makeRoom(rec.Key); err != nil {
+		return nil, err
+	}
 	s, err := e.join(q, rec, newSource)
 	if err != nil {
 		return nil, err

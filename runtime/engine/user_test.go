@@ -7,8 +7,8 @@ import "testing"
 func TestCovers(t *testing.T) {
 	for ids, want := range map[string]bool{
 		"         0          0 4294967295\n": true,
-		"0 100000 65536\n":                   false,
-		"0 100000 65536\n100 0 101\n":        false,
+		"0 100000 65536\n":                   true,
+		"0 100000 109\n109 500000 100\n":     false,
 		"0 1 10\n100 5000 20\n":              true,
 		"100 0 10":                           true,
 		"101 0 1000":                         false,
