@@ -32,6 +32,9 @@ type exec struct {
 	gone   chan struct{} // closed when its guest is, and needs its group no more
 	lift   sync.Once     // Kill
 	lifted bool
+
+	// announced: its start was published, and so its exit will be; starting guards it.
+	announced bool
 }
 
 var _ runtime.ExecProcess = (*exec)(nil)
@@ -191,6 +194,7 @@ func (x *exec) Start(ctx context.Context) error {
 		ExecID:      x.id,
 		Pid:         x.pid(),
 	})
+	x.announced = true
 	return nil
 }
 
@@ -206,7 +210,11 @@ func (x *exec) watch() {
 	close(x.gone)
 	// The event of a death for lack of memory would be the container's: CRI takes it for
 	// the reason of the container's own end, whenever and however that comes.
-	x.conclude(func(exit *runtime.Exit, _ bool) { x.task.publishExit(x.id, exit, false) })
+	x.conclude(func(exit *runtime.Exit, _ bool) {
+		if x.announced {
+			x.task.publishExit(x.id, exit, false)
+		}
+	})
 }
 
 // Kill delivers a signal, see process.kill.

@@ -267,12 +267,20 @@ func TestExecEvents(t *testing.T) {
 			return errors.New("none")
 		}
 	})
+	unstarted, err := b.Task.Exec(b.Ctx, newID(), command("/sleep.wasm"), cio.NullIO)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unstarted.Delete(b.Ctx); err != nil {
+		t.Error(err)
+	}
 	one := b.exec(t, command("/exit.wasm", "7"), nil)
 	one.wait(t)
 	two := b.exec(t, command("/spin.wasm"), nil)
 	b.kill(t, syscall.SIGTERM)
 	b.wait(t)
 	want := []string{
+		"added " + unstarted.ID(), // and no exit: it had no start
 		"added " + one.ID(), "started " + one.ID(), "exit " + one.ID() + " 7",
 		"added " + two.ID(), "started " + two.ID(), "exit " + two.ID() + " 137",
 		"exit " + b.ID() + " 143",
