@@ -58,6 +58,7 @@ mount_all() {
 	export TMPDIR=/run/tmp
 	mkdir -m 1777 $TMPDIR
 	mount --bind "$modules" /lib/modules
+	modprobe loop # a node's udev has the node by which the kernel would load it
 }
 
 # check_machine makes sure that this is what the tests are to run on.
