@@ -9,10 +9,7 @@
 // The thread that makes the guests' threads has the filter, and they inherit
 // it (spawn.c). So it allows what a jail is made with: unshare, setns,
 // open_tree and the like. Those need CAP_SYS_ADMIN, CAP_SYS_CHROOT, CAP_SETUID
-// or CAP_SETGID, which no guest is left with (package runtime). The exception is
-// setresuid(-1, 0, -1), as the real and saved user ids stay root's (isolate.c). It
-// gives no capability, only what files allow root as their owner, and only native code
-// of a guest's could make it: no function of WASI does.
+// or CAP_SETGID, which no guest is left with (package runtime).
 
 #include "internal.h"
 
