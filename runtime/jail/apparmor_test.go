@@ -155,7 +155,7 @@ func TestAppArmorProfilesWithoutSignals(t *testing.T) {
 func TestAppArmorProfilesByMode(t *testing.T) {
 	for mode, refused := range map[string]bool{"kill": true, "complain": false, "enforce": false} {
 		t.Run(mode, func(t *testing.T) {
-			s := spec(t, "write_file")
+			s := spec(t, "hello")
 			if !withProfile(t, s, signals, mode) {
 				return
 			}
