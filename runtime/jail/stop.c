@@ -219,7 +219,7 @@ void jail_kill(struct jail *j)
 {
 	if (j->killed)
 		take_memory_away(j);
-	else if (j->tid != 0 && j->phase != PHASE_DONE) // or the number may be another's soon
+	else if (j->tid != 0 && j->phase != PHASE_DONE)       // or the number may be another's soon
 		setpriority(PRIO_PROCESS, (id_t)j->tid, -20); // among many that spin
 	j->killed = 1;
 	jail_start(j); // one that waits for its start ends without it

@@ -211,7 +211,9 @@ bool jail_wasm_instantiate(struct jail *j)
 	// The engine does not fail then: the instance would have its memory at address 0,
 	// and its code looks at no bounds.
 	if (j->refused || j->memory < j->spec->initial_memory) {
-		say(j, JAIL_END_INIT, "the kernel has no memory, or no address space, for an instance of the module");
+		say(j, JAIL_END_INIT,
+			"the kernel has no memory, or no address space, for an instance of the "
+			"module");
 		return false;
 	}
 	w->entry = find(w, j->spec->entry);
