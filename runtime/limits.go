@@ -16,9 +16,6 @@ import (
 )
 
 const (
-	// mapsPerThread is how many mappings a guest's thread has: two stacks and
-	// their guards, linear memory and its guards. A parked thread has fewer.
-	mapsPerThread = 8
 	// otherMaps are left to the rest of the daemon: libraries, Go's heap,
 	// loaded modules.
 	otherMaps = 8192
@@ -59,7 +56,7 @@ func setLimits(config Config) error {
 func limits(config Config, host, maps, space uint64) (jail.Limits, error) {
 	// More mappings than the kernel allows, or no addresses, would fail in Go's runtime,
 	// which is the end of the daemon.
-	most := max(int(min(maps, math.MaxInt32))-otherMaps, minGuests*mapsPerThread) / mapsPerThread
+	most := max(int(min(maps, math.MaxInt32))-otherMaps, minGuests*jail.MapsPerThread) / jail.MapsPerThread
 	most = min(most, int(space/spacePerThread))
 	l := jail.Limits{Memory: config.MaxMemory, Threads: config.MaxGuests, StackSize: config.StackSize}
 	if l.Memory == 0 {

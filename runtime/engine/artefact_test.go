@@ -144,12 +144,16 @@ func TestNewCleansUp(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(cfg.Root, "tmp-dir"), 0o777); err != nil {
 		t.Fatal(err)
 	}
+	cpu, err := cpuModel()
+	if err != nil {
+		t.Fatal(err)
+	}
 	build, err := Build()
 	if err != nil {
 		t.Fatal(err)
 	}
 	kept := build + "-kept"
-	for _, name := range []string{"tmp-1", "0123456789abcdef", buildOf("another CPU") + "-x", kept} {
+	for _, name := range []string{"tmp-1", "0123456789abcdef", buildOf(Version(), "another CPU") + "-x", buildOf("0.0.0", cpu) + "-x", kept} {
 		if err := os.WriteFile(filepath.Join(cfg.Root, name), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -167,14 +171,16 @@ func TestNewCleansUp(t *testing.T) {
 }
 
 func TestKeyCoversWhatCodeDependsOn(t *testing.T) {
-	a := &Engine{cpu: "one"}
-	b := &Engine{cpu: "two"}
+	a := &Engine{version: "1", cpu: "one"}
+	b := &Engine{version: "1", cpu: "two"}
+	c := &Engine{version: "2", cpu: "one"}
 	seen := map[Key]bool{}
 	for _, rec := range []Record{
 		a.record("sha256:1", rules{}, Tier0),
 		a.record("sha256:2", rules{}, Tier0),
 		a.record("sha256:1", rules{}, 2),
 		b.record("sha256:1", rules{}, Tier0),
+		c.record("sha256:1", rules{}, Tier0),
 		a.record("sha256:1", newRules([]Option{WithImport("env", "f")}), Tier0),
 		a.record("sha256:1", newRules([]Option{WithImport("env", "block")}), Tier0),
 		a.record("sha256:1", newRules([]Option{WithImport("a", "x"), WithImport("a", "b")}), Tier0),
@@ -182,11 +188,14 @@ func TestKeyCoversWhatCodeDependsOn(t *testing.T) {
 	} {
 		seen[rec.Key] = true
 	}
-	if len(seen) != 7 {
-		t.Errorf("%d different keys, want 7", len(seen))
+	if len(seen) != 8 {
+		t.Errorf("%d different keys, want 8", len(seen))
 	}
-	if buildOf("one") == buildOf("two") {
-		t.Error("one build for two CPUs")
+	if buildOf("1", "one") == buildOf("1", "two") || buildOf("1", "one") == buildOf("2", "one") {
+		t.Error("one build for two CPUs, or for two versions of WasmEdge")
+	}
+	if e, _ := newEngine(t, testConfig(t)); e.version != wasmedge.GetVersion() || e.cpu == "" {
+		t.Errorf("an engine of version %q for CPU %q", e.version, e.cpu)
 	}
 }
 

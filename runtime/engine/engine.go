@@ -102,7 +102,8 @@ func (c Config) Validate() error {
 // Engine loads modules. Its methods may be called concurrently.
 type Engine struct {
 	cfg      Config
-	cpu      string // what compiled code depends on, part of its key
+	version  string // of WasmEdge: what compiled code depends on, part of its key
+	cpu      string // likewise
 	own      Store  // of modules that come with no image
 	queue    *queue
 	counters counters
@@ -160,12 +161,13 @@ func New(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	own, err := openDir(cfg.Root, buildOf(cpu))
+	own, err := openDir(cfg.Root, buildOf(Version(), cpu))
 	if err != nil {
 		return nil, err
 	}
 	e := &Engine{
 		cfg:        cfg,
+		version:    Version(),
 		cpu:        cpu,
 		own:        own,
 		queue:      &queue{max: cfg.MaxParallel},

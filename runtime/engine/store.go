@@ -73,18 +73,18 @@ func Build() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return buildOf(cpu), nil
+	return buildOf(Version(), cpu), nil
 }
 
-func buildOf(cpu string) string {
-	return hashOf(artefactVersion, wasmedge.GetVersion(), compilerOptions, cpu).String()[:16]
+func buildOf(version, cpu string) string {
+	return hashOf(artefactVersion, version, compilerOptions, cpu).String()[:16]
 }
 
 // Version is that of WasmEdge.
 func Version() string { return wasmedge.GetVersion() }
 
 func (e *Engine) record(d digest.Digest, r rules, t Tier) Record {
-	return Record{Key: hashOf(artefactVersion, d, wasmedge.GetVersion(), compilerOptions, t, e.cpu, r), Module: d, Tier: t}
+	return Record{Key: hashOf(artefactVersion, d, e.version, compilerOptions, t, e.cpu, r), Module: d, Tier: t}
 }
 
 func hashOf(parts ...any) Key {

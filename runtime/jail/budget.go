@@ -21,6 +21,11 @@ type Limits struct {
 	StackSize uint64
 }
 
+// MapsPerThread is how many of the kernel's mappings of memory a thread takes at most: its
+// stack and the signal stack with their guards are four, linear memory and its guards
+// three. A parked thread has fewer.
+const MapsPerThread = 8
+
 // SetLimits replaces the limits. Guests that are there already keep what they have.
 func SetLimits(l Limits) {
 	C.jail_set_budget(C.uint64_t(l.Memory))

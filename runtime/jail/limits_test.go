@@ -326,23 +326,90 @@ func TestNumberOfThreads(t *testing.T) {
 	}
 }
 
+// However a guest goes about it, it has no more mappings than max_guests reckons with:
+// when the kernel's limit is reached, Go's runtime ends the daemon.
+func TestMappingsOfAGuest(t *testing.T) {
+	const guests = 50
+	t.Run("before", func(t *testing.T) { makeWide(t, guests) }) // libc keeps its arenas, which are not the guests'
+	before := mappings(t)
+	makeWide(t, guests)
+	n := mappings(t) - before
+	t.Logf("%d guests have %d mappings", guests, n)
+	if n > guests*MapsPerThread {
+		t.Errorf("%d guests have %d mappings, more than %d each", guests, n, MapsPerThread)
+	}
+}
+
+// makeWide makes guests that have all that they can, until the end of the test.
+func makeWide(t *testing.T, guests int) {
+	t.Helper()
+	var all []*Guest
+	var outs []func() string
+	for range guests {
+		s := spec(t, "wide")
+		s.Mounts, s.Masked, s.Readonly = []Mount{{Target: "/a"}, {Target: "/b"}}, []string{"/a"}, []string{"/b"}
+		outs = append(outs, stdout(t, s))
+		all = append(all, started(t, s))
+	}
+	for i, out := range outs {
+		for deadline := time.Now().Add(patience.For(10 * time.Second)); out() == ""; time.Sleep(time.Millisecond) {
+			if over(all[i]) || time.Now().After(deadline) {
+				t.Fatal("a guest did not take all that it can")
+			}
+		}
+	}
+}
+
+func mappings(t *testing.T) int {
+	t.Helper()
+	maps, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Count(string(maps), "\n")
+}
+
 func TestMaxFiles(t *testing.T) {
+	const byDefault = 16384
+	allowFiles(t, byDefault+1000)
 	for _, tc := range []struct {
-		limit  int
-		masked []string // what isolating it opens does not count
+		limit, want int
+		masked      []string // what isolating it opens does not count
 	}{
-		{100, nil},
-		{5, nil},
-		{5, []string{"/etc"}},
+		{100, 100, nil},
+		{5, 5, nil},
+		{5, 5, []string{"/etc"}},
+		{0, byDefault, nil},
+		{byDefault + 1, byDefault, nil},
 	} {
 		s := spec(t, "files")
 		s.MaxFiles, s.Masked = tc.limit, tc.masked
 		s.Mounts = []Mount{{Target: "/etc"}}
 		// 0 to 2 are stdio, 3 is the preopened directory.
-		if got := runGuest(t, s); got.Ending != Exited || int(got.Code) != tc.limit-4 {
+		if got := runGuest(t, s); got.Ending != Exited || int(got.Code) != tc.want-4 {
 			t.Errorf("%+v: ended with %+v", tc, got)
 		}
 	}
+}
+
+// allowFiles makes sure that the kernel lets this process open so many, for one test.
+func allowFiles(t *testing.T, n uint64) {
+	t.Helper()
+	var before unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	if before.Cur >= n {
+		return
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: n, Max: max(n, before.Max)}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // A guest is told by its own log why it could not have what it asked for.

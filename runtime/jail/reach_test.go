@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // as runs a command of the shell's as a user without capabilities, elsewhere on the node.
@@ -37,6 +39,24 @@ func TestWhoIsAGuestsUserDoesNotReachTheDaemon(t *testing.T) {
 		out, err := as(t, user, command)
 		if err == nil || !strings.Contains(strings.ToLower(out), "permission denied") && !strings.Contains(out, "not permitted") {
 			t.Errorf("%s: %v, %s", command, err, out)
+		}
+	}
+}
+
+// When a thread's effective user changes, the kernel makes its whole process as dumpable
+// as fs.suid_dumpable says (commit_creds): with 1, who is that user could read the
+// daemon's memory.
+func TestProcessStaysUndumpable(t *testing.T) {
+	s := spec(t, "spin")
+	s.UID, s.GID, s.Groups, s.Caps = 1000, 1000, nil, 0
+	for what, thread := range map[string]func(){
+		"a guest that waits": func() { create(t, s) },
+		"a guest that runs":  func() { started(t, s) },
+		"a parked thread":    func() { create(t, &Spec{UID: 1000, GID: 1000}) },
+	} {
+		thread()
+		if dumpable, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0); err != nil || dumpable != 0 {
+			t.Errorf("after %s was made, PR_GET_DUMPABLE is %d, %v", what, dumpable, err)
 		}
 	}
 }

@@ -35,6 +35,10 @@
 #define FIRST_FOREIGN 0x7fffffff
 #endif
 
+#ifndef SYS_open_tree_attr // of Linux 6.15; most headers are older
+#define SYS_open_tree_attr 467
+#endif
+
 static int denied[] = {
 	// other threads and processes
 	SYS_kill,
@@ -87,9 +91,7 @@ static int denied[] = {
 #endif
 	// the jail itself
 	SYS_pivot_root,
-#ifdef SYS_open_tree_attr
 	SYS_open_tree_attr,
-#endif
 	SYS_mount,
 	SYS_umount2,
 	SYS_fspick,

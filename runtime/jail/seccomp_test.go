@@ -32,7 +32,7 @@ var deniedCalls = map[string]uintptr{
 	"setitimer": unix.SYS_SETITIMER, "timer_create": unix.SYS_TIMER_CREATE, "mlockall": unix.SYS_MLOCKALL, "munlockall": unix.SYS_MUNLOCKALL,
 	"personality": unix.SYS_PERSONALITY, "userfaultfd": unix.SYS_USERFAULTFD, "membarrier": unix.SYS_MEMBARRIER,
 	// Ways out of the jail.
-	"pivot_root": unix.SYS_PIVOT_ROOT, "mount": unix.SYS_MOUNT, "umount2": unix.SYS_UMOUNT2, "fspick": unix.SYS_FSPICK,
+	"pivot_root": unix.SYS_PIVOT_ROOT, "open_tree_attr": unix.SYS_OPEN_TREE_ATTR, "mount": unix.SYS_MOUNT, "umount2": unix.SYS_UMOUNT2, "fspick": unix.SYS_FSPICK,
 	"setuid": unix.SYS_SETUID, "setgid": unix.SYS_SETGID, "setreuid": unix.SYS_SETREUID, "setregid": unix.SYS_SETREGID,
 	"setfsuid": unix.SYS_SETFSUID, "setfsgid": unix.SYS_SETFSGID, "seccomp": unix.SYS_SECCOMP,
 	"name_to_handle_at": unix.SYS_NAME_TO_HANDLE_AT, "open_by_handle_at": unix.SYS_OPEN_BY_HANDLE_AT, "mknodat": unix.SYS_MKNODAT,

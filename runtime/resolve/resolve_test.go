@@ -5,6 +5,7 @@ package resolve
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -13,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
@@ -290,6 +292,38 @@ func TestSilentServers(t *testing.T) {
 	}
 	if took := time.Since(begin); took < 3*time.Second || took > 20*time.Second {
 		t.Fatalf("took %v", took)
+	}
+}
+
+// Whatever a configuration asks for, and servers do, a lookup ends at MaxTime.
+func TestMaxTime(t *testing.T) {
+	slowly := func(dnsmessage.Question, Transport) *dnsmessage.Message {
+		time.Sleep(900 * time.Millisecond)
+		return &dnsmessage.Message{Header: dnsmessage.Header{RCode: dnsmessage.RCodeServerFailure}}
+	}
+	for name, tc := range map[string]struct {
+		server  server
+		options string
+	}{
+		"silent":             {mute, "timeout:30 attempts:5"},
+		"silent over TCP":    {mute, "timeout:30 attempts:5 use-vc"},
+		"silent, in between": {mute, "timeout:7 attempts:5"},
+		"slow failures":      {slowly, "timeout:1 attempts:5"},
+	} {
+		for _, family := range []uint8{0, familyINET4} {
+			t.Run(fmt.Sprint(name, ", family ", family), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := &world{servers: map[string]server{"10.0.0.1": tc.server, "10.0.0.2": tc.server, "10.0.0.3": tc.server}}
+					conf := "nameserver 10.0.0.1\nnameserver 10.0.0.2\nnameserver 10.0.0.3\nsearch" + strings.Repeat(" a.test", maxSearch) + "\noptions " + tc.options
+					begin := time.Now()
+					_, errno := lookup(t, w, Query{Node: "x", Family: family, ResolvConf: []byte(conf)})
+					if took := time.Since(begin); took != 30*time.Second || errno != ErrAgain {
+						t.Errorf("took %v, error %d", took, errno)
+					}
+					time.Sleep(time.Second) // for the servers
+				})
+			})
+		}
 	}
 }
 

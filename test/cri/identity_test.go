@@ -20,10 +20,16 @@ import (
 	"github.com/containerd-wasm/containerd-wasm/test/images"
 )
 
-// kernelStatus is what the kernel says of a guest's thread (proc_pid_status(5)).
+// kernelStatus is what the kernel says of a container's thread.
 func kernelStatus(t *testing.T, c *container) map[string]string {
 	t.Helper()
-	f, err := os.Open(fmt.Sprintf("/proc/%d/status", c.pid(t)))
+	return threadStatus(t, c.pid(t))
+}
+
+// threadStatus is what the kernel says of a thread (proc_pid_status(5)).
+func threadStatus(t *testing.T, tid int) map[string]string {
+	t.Helper()
+	f, err := os.Open(fmt.Sprintf("/proc/%d/status", tid))
 	if err != nil {
 		t.Fatal(err)
 	}

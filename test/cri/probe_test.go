@@ -204,6 +204,7 @@ func TestExecIsInTheContainersJail(t *testing.T) {
 	config := containerConfig(toolsImage)
 	config.Linux.SecurityContext = &criapi.LinuxContainerSecurityContext{
 		RunAsUser: &criapi.Int64Value{Value: 1000}, RunAsGroup: &criapi.Int64Value{Value: 2000}, ReadonlyRootfs: true, NoNewPrivs: true,
+		Seccomp: &criapi.SecurityProfile{ProfileType: criapi.SecurityProfile_RuntimeDefault},
 	}
 	config.Envs = variables(1, "value")
 	c := wasmPod(t, d, own).run(t, config)
@@ -222,15 +223,18 @@ func TestExecIsInTheContainersJail(t *testing.T) {
 			t.Errorf("the exec is in %s, and its container in %s", got, want)
 		}
 	}
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", tid))
-	if err != nil {
-		t.Fatal(err)
+	s := threadStatus(t, int(tid))
+	if s["Uid"] != "0 1000 0 1000" || s["Gid"] != "2000 2000 2000 2000" || s["CapEff"] != bits() || s["NoNewPrivs"] != "1" || s["Seccomp"] != "2" {
+		t.Errorf("the kernel's view of it: %v", s)
 	}
-	for _, want := range []string{"Uid:\t0\t1000\t0\t1000", "Gid:\t2000\t2000\t2000\t2000", "CapEff:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"} {
-		if !strings.Contains(string(text), "\n"+want+"\n") {
-			t.Errorf("no %q in\n%s", want, text)
+	// It has its profile before it runs, but not when it is listed.
+	daemon.Eventually(t, "the exec's filters", func() error {
+		own, filters := kernelStatus(t, c)["Seccomp_filters"], threadStatus(t, int(tid))["Seccomp_filters"]
+		if own != "2" || filters != own {
+			return fmt.Errorf("the container has %s, and the exec %s, want 2", own, filters)
 		}
-	}
+		return nil
+	})
 	cancel()
 	c.expectThreads(t, 1)
 }

@@ -167,6 +167,29 @@ func TestSeccompProfilesHold(t *testing.T) {
 	}
 }
 
+func TestSeccompProfilesHoldForExecs(t *testing.T) {
+	d := shared(t)
+	for name, tc := range map[string]struct {
+		profile *criapi.SecurityProfile
+		code    int32
+		stderr  string
+	}{
+		"nothing denied": {localhost(t, "SCMP_ACT_ERRNO", "mkdirat"), 0, ""},
+		"an error":       {localhost(t, "SCMP_ACT_ERRNO", "openat", "openat2"), 1, "/file: Operation not permitted\n"},
+		"the end":        {localhost(t, "SCMP_ACT_KILL", "openat", "openat2"), 159, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := containerConfig(toolsImage)
+			config.Linux.SecurityContext = &criapi.LinuxContainerSecurityContext{Seccomp: tc.profile}
+			c := wasmPod(t, d, host).run(t, config)
+			r, err := c.execSync(60, "/write.wasm", "/file", "text")
+			if err != nil || r.GetExitCode() != tc.code || !strings.HasSuffix(string(r.GetStderr()), tc.stderr) {
+				t.Errorf("code %d, stderr %q, %v; want %d, %q", r.GetExitCode(), r.GetStderr(), err, tc.code, tc.stderr)
+			}
+		})
+	}
+}
+
 func TestSeccompProfilesThatAreNone(t *testing.T) {
 	d := shared(t)
 	bad := filepath.Join(t.TempDir(), "bad.json")

@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -44,7 +43,7 @@ func compiled(t *testing.T, d *daemon.Daemon, namespace string) (all []content.I
 func awaitTier(t *testing.T, d *daemon.Daemon, namespace, tier string) (info content.Info) {
 	t.Helper()
 	daemon.Eventually(t, tier+" code in "+namespace, func() error {
-		lend(d)
+		d.LendToCompilers()
 		all := compiled(t, d, namespace)
 		if len(all) != 1 || all[0].Labels["containerd.io/wasm.tier"] != tier {
 			return fmt.Errorf("there is %v", all)
@@ -53,19 +52,6 @@ func awaitTier(t *testing.T, d *daemon.Daemon, namespace, tier string) (info con
 		return nil
 	})
 	return info
-}
-
-// lend gives the daemon's compilers a processor: on a machine that is busy, those that
-// optimize would have none for as long.
-func lend(d *daemon.Daemon) {
-	for _, child := range d.Children() {
-		threads, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", child.PID))
-		for _, thread := range threads {
-			if tid, err := strconv.Atoi(thread.Name()); err == nil {
-				_ = unix.SchedSetAttr(tid, &unix.SchedAttr{Size: unix.SizeofSchedAttr}, 0) // it may have ended
-			}
-		}
-	}
 }
 
 // codeFiles are the files of compiled code below the daemon's root.

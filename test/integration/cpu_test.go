@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -101,35 +102,46 @@ func TestGuestsAreInGroups(t *testing.T) {
 	}
 }
 
-// However many guests spin, the daemon answers, and starts others.
+// However many guests spin, the daemon answers, and an image becomes a guest in not much
+// more time than without them: for all that has to be computed for it, to unpack it and to
+// compile its module, the daemon has as much time as all of them together. If each of them
+// were as a thread of the daemon's, that would take many times as long.
 func TestDaemonBesideGuestsThatSpin(t *testing.T) {
+	const guests, factor = 64, 10
 	d := shared(t)
-	for range 64 {
+	alone := max(imageToGuest(t, d), imageToGuest(t, d))
+	for range guests {
 		start(t, d, job{image: "spin"})
 	}
 	waitUntilBusy()
-	for what, f := range map[string]func() error{
-		"a call of the API": func() error {
-			_, err := d.Client().Version(t.Context())
-			return err
-		},
-		"a guest's life": func() error {
-			if out := run(t, d, job{image: "exit", args: []string{"7"}}); out.Code != 7 {
-				return fmt.Errorf("code %d", out.Code)
-			}
-			return nil
-		},
-	} {
-		begin := time.Now()
-		if err := f(); err != nil {
-			t.Errorf("%s: %v", what, err)
-		}
-		took := time.Since(begin)
-		t.Logf("%s took %v", what, took)
-		if took > patience.For(10*time.Second) {
-			t.Errorf("%s took %v", what, took)
-		}
+	begin := time.Now()
+	if _, err := d.Client().Version(t.Context()); err != nil {
+		t.Error(err)
 	}
+	if took := time.Since(begin); took > patience.For(10*time.Second) {
+		t.Errorf("a call of the API took %v", took)
+	}
+	beside := imageToGuest(t, d)
+	t.Logf("from an image to a guest: %v alone, %v beside %d guests", alone, beside, guests)
+	if beside > factor*alone {
+		t.Errorf("from an image to a guest it took %v, and %v beside %d guests that spin", alone, beside, guests)
+	}
+}
+
+// imageToGuest is how long it takes to import an image whose module is not compiled yet,
+// to compile it and to run its guest.
+func imageToGuest(t *testing.T, d *daemon.Daemon) time.Duration {
+	t.Helper()
+	module := compiledGuest(t, "env")
+	const custom = 0
+	name := newID() // makes it another module
+	module = append(append(module, custom, byte(len(name)+1), byte(len(name))), name...)
+	begin := time.Now()
+	ref := importModule(t, d, module)
+	if out := run(t, d, job{image: ref}); out.Code != 0 {
+		t.Errorf("%+v", out)
+	}
+	return time.Since(begin)
 }
 
 func TestCPUValuesThatMakeNoSense(t *testing.T) {
@@ -165,8 +177,19 @@ func TestThrottledGuestIsKilled(t *testing.T) {
 	d := shared(t)
 	b := start(t, d, job{image: "spin", opts: []oci.SpecOpts{oci.WithCPUCFS(1_000, 1_000_000), oci.WithCPUShares(2)}})
 	waitUntilBusy()
+	before := cpuTime(t, b)
+	daemon.Eventually(t, "its time of the next second", func() error {
+		if cpuTime(t, b) == before {
+			return errors.New("it has none yet")
+		}
+		return nil
+	})
+	begin := time.Now() // at least 0.9 s before there is more
 	b.kill(t, syscall.SIGKILL)
 	if code := b.wait(t); code != 137 {
 		t.Errorf("code %d, want 137", code)
+	}
+	if took := time.Since(begin); took > patience.For(500*time.Millisecond) {
+		t.Errorf("its end took %v", took)
 	}
 }

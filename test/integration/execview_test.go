@@ -5,6 +5,8 @@ package integration
 import (
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -96,6 +98,45 @@ func TestExecIsConfinedAsTheContainer(t *testing.T) {
 	if _, err := b.addExec(t, p, nil); !errdefs.IsNotImplemented(err) {
 		t.Errorf("with an SELinux label: %v", err)
 	}
+}
+
+// A client's request for an exec names no profile.
+func TestExecHasTheContainersAppArmorProfile(t *testing.T) {
+	d := shared(t)
+	const profile = "containerd-wasm-test-exec"
+	opt := oci.WithApparmorProfile(profile)
+	if !loadProfile(t, profile) {
+		expectRefusal(t, d, job{image: toolsImage, opts: []oci.SpecOpts{opt}}, "AppArmor is not enabled in this kernel")
+		return
+	}
+	b := sleeper(t, d, opt)
+	e := b.exec(t, command("/sleep.wasm"), nil)
+	for what, tid := range map[string]uint32{"the container": b.Task.Pid(), "the exec": e.Pid()} {
+		got := readFile(t, fmt.Sprintf("/proc/%d/task/%d/attr/apparmor/current", d.PID(), tid))
+		if got != profile+" (enforce)\n" {
+			t.Errorf("%s has profile %q", what, got)
+		}
+	}
+}
+
+// loadProfile loads an AppArmor profile that denies a guest nothing, until the end of the
+// test. It returns false where the kernel has no AppArmor.
+func loadProfile(t *testing.T, name string) bool {
+	t.Helper()
+	enabled, err := os.ReadFile("/sys/module/apparmor/parameters/enabled")
+	if err != nil || string(enabled) != "Y\n" {
+		return false
+	}
+	path := filepath.Join(t.TempDir(), "profile")
+	writeFile(t, path, fmt.Appendf(nil, "abi <abi/3.0>,\nprofile %s {\nfile,\nnetwork,\ncapability,\nsignal (receive) peer=unconfined,\n}\n", name))
+	parser := func(option string) {
+		if out, err := exec.Command("apparmor_parser", "--skip-cache", option, path).CombinedOutput(); err != nil {
+			t.Fatalf("apparmor_parser: %v: %s", err, out)
+		}
+	}
+	parser("--add")
+	t.Cleanup(func() { parser("--remove") })
+	return true
 }
 
 // The module is the one of all containers of the image.

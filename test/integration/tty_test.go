@@ -188,6 +188,11 @@ func TestTerminalThatNobodyReads(t *testing.T) {
 		t.Fatal(err)
 	}
 	time.Sleep(100 * time.Millisecond)
+	stopped := cpuTime(t, b)
+	expect(t, run(t, d, job{image: "sleep", args: []string{"0"}, tty: true}), 0, "sleeping\r\n")
+	if now := cpuTime(t, b); now != stopped {
+		t.Errorf("the guest ran for %v more", now-stopped)
+	}
 	begin := time.Now()
 	ch, err := task.Wait(b.Ctx)
 	if err != nil {

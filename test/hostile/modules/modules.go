@@ -44,6 +44,7 @@ func All() []Module {
 		namesTerminal,
 		nested,
 		operands,
+		operandsKept,
 		pointersFiles,
 		pointersPaths,
 		pointersProcess,
