@@ -108,7 +108,7 @@ func (c *Controller) Create(_ context.Context, info sandbox.Sandbox, opts ...san
 	}
 	config := &criapi.PodSandboxConfig{}
 	if o := options.Options; o != nil && o.GetTypeUrl() != "" { // none of gRPC's is not nil
-		if err := typeurl.UnmarshalTo(options.Options, config); err != nil {
+		if err := typeurl.UnmarshalTo(o, config); err != nil {
 			return fmt.Errorf("sandbox %q: its options are no PodSandboxConfig: %w: %w", info.ID, err, errdefs.ErrInvalidArgument)
 		}
 	}
@@ -139,7 +139,7 @@ func (c *Controller) get(id string) (*pod, error) {
 
 // Start makes the pod's files and the thread that holds its namespaces.
 //
-// Errors: NotFound; FailedPrecondition: it was started before; otherwise what
+// Errors: NotFound; FailedPrecondition: it was started or stopped before; otherwise what
 // could not be made. The sandbox is then gone, as CRI expects.
 func (c *Controller) Start(ctx context.Context, id string) (sandbox.ControllerInstance, error) {
 	p, err := c.get(id)
@@ -152,7 +152,6 @@ func (c *Controller) Start(ctx context.Context, id string) (sandbox.ControllerIn
 	}
 	if err := p.start(ctx, c.config); err != nil {
 		if !errdefs.IsFailedPrecondition(err) {
-			p.stop() // for who waits
 			c.forget(id)
 		}
 		return sandbox.ControllerInstance{}, fmt.Errorf("sandbox %q: %w", id, err)
@@ -283,6 +282,7 @@ func (p *pod) start(ctx context.Context, config Config) error {
 	if p.isSettled() {
 		return fmt.Errorf("it was started or stopped before: %w", errdefs.ErrFailedPrecondition)
 	}
+	defer close(p.settled) // also of one that cannot be started, for who waits
 	spec, err := p.parked(config)
 	if err != nil {
 		return err
@@ -293,7 +293,6 @@ func (p *pod) start(ctx context.Context, config Config) error {
 	if p.thread, err = jail.New(ctx, spec); err != nil {
 		return fmt.Errorf("a thread to hold the pod's namespaces: %w", err)
 	}
-	close(p.settled)
 	return nil
 }
 

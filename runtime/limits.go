@@ -20,7 +20,8 @@ const (
 	// loaded modules.
 	otherMaps = 8192
 	// spacePerThread is its address space, nearly all of it reserved for guards: 12 GiB
-	// for linear memory, one and more for the stack.
+	// for linear memory, one and more for the stack. The rest of the daemon has an eighth
+	// of all.
 	spacePerThread = 14 << 30
 	// minGuests is what the smallest vm.max_map_count allows at least.
 	minGuests = 16
@@ -57,7 +58,7 @@ func limits(config Config, host, maps, space uint64) (jail.Limits, error) {
 	// More mappings than the kernel allows, or no addresses, would fail in Go's runtime,
 	// which is the end of the daemon.
 	most := max(int(min(maps, math.MaxInt32))-otherMaps, minGuests*jail.MapsPerThread) / jail.MapsPerThread
-	most = min(most, int(space/spacePerThread))
+	most = min(most, int(space/8*7/spacePerThread))
 	l := jail.Limits{Memory: config.MaxMemory, Threads: config.MaxGuests, StackSize: config.StackSize}
 	if l.Memory == 0 {
 		l.Memory = host / 4 * 3

@@ -24,9 +24,9 @@ func TestLimitsOfAllGuests(t *testing.T) {
 	}{
 		{"defaults", Config{}, 65530, 0, jail.Limits{Memory: 6 * gib, Threads: 7167}, ""},
 		{"few mappings", Config{}, 100, 0, jail.Limits{Memory: 6 * gib, Threads: 16}, ""},
-		{"many mappings", Config{}, 1 << 20, 0, jail.Limits{Memory: 6 * gib, Threads: 9362}, ""},
+		{"many mappings", Config{}, 1 << 20, 0, jail.Limits{Memory: 6 * gib, Threads: 8192}, ""},
 		{"unlimited mappings", Config{}, 1 << 62, 1 << 62, jail.Limits{Memory: 6 * gib, Threads: 268434431}, ""},
-		{"39 bits", Config{}, 65530, 1 << 39, jail.Limits{Memory: 6 * gib, Threads: 36}, ""},
+		{"39 bits", Config{}, 65530, 1 << 39, jail.Limits{Memory: 6 * gib, Threads: 32}, ""},
 		{"as configured", Config{MaxMemory: gib, MaxGuests: 10}, 65530, 0, jail.Limits{Memory: gib, Threads: 10}, ""},
 		{"too many", Config{MaxGuests: 7168}, 65530, 0, jail.Limits{}, "max_guests 7168 is not between 0 and 7167"},
 		{"negative", Config{MaxGuests: -1}, 65530, 0, jail.Limits{}, "max_guests -1"},

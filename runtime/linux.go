@@ -83,7 +83,7 @@ func (m *mergedRuntime) createLinux(ctx context.Context, id string, opts runtime
 		return nil, fmt.Errorf("creating Linux container %q: %w", id, err)
 	}
 	log.G(ctx).WithField("id", id).WithField("runtime", opts.Runtime).Debug("a Linux container in a WebAssembly pod")
-	t, err := m.createUpstream(ctx, id, opts)
+	t, err := createUpstream(ctx, m.upstream, id, opts)
 	if err == nil {
 		m.wasm.linuxCreated(ctx, sandbox, id)
 	}

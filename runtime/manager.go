@@ -42,7 +42,7 @@ type Config struct {
 	// host's, or of the daemon's cgroup.
 	MaxMemory uint64
 	// MaxGuests is how many guests and pods there may be. 0: as many as
-	// vm.max_map_count has room for.
+	// vm.max_map_count and addresses have room for.
 	MaxGuests int
 	// LinuxRuntime is the runtime of Linux containers in pods of ours.
 	LinuxRuntime string

@@ -37,7 +37,7 @@ func (r *refusingRuntime) Create(ctx context.Context, id string, opts runtime.Cr
 		// The reason's own class is about a configuration, not this request.
 		return nil, fmt.Errorf("runtime %s did not start with the daemon: %s: %w", Name, r.reason.Error(), errdefs.ErrUnavailable)
 	}
-	return r.PlatformRuntime.Create(ctx, id, opts)
+	return createUpstream(ctx, r.PlatformRuntime, id, opts)
 }
 
 type mergedRuntime struct {
@@ -52,7 +52,7 @@ func (m *mergedRuntime) Create(ctx context.Context, id string, opts runtime.Crea
 		if err := checkPlace(ctx, opts, binfmtDir); err != nil {
 			return nil, fmt.Errorf("creating task %q: %w", id, err)
 		}
-		return m.createUpstream(ctx, id, opts)
+		return createUpstream(ctx, m.upstream, id, opts)
 	}
 	t, err := m.wasm.Create(ctx, id, opts)
 	if errors.Is(err, errLinuxProgram) {
@@ -62,11 +62,11 @@ func (m *mergedRuntime) Create(ctx context.Context, id string, opts runtime.Crea
 }
 
 // createUpstream makes a task of upstream's, whose root must be its own by then.
-func (m *mergedRuntime) createUpstream(ctx context.Context, id string, opts runtime.CreateOpts) (runtime.Task, error) {
+func createUpstream(ctx context.Context, upstream runtime.PlatformRuntime, id string, opts runtime.CreateOpts) (runtime.Task, error) {
 	if err := unshareModules(ctx, opts.Rootfs); err != nil {
 		return nil, fmt.Errorf("creating task %q: %w", id, err)
 	}
-	return m.upstream.Create(ctx, id, opts)
+	return upstream.Create(ctx, id, opts)
 }
 
 func (m *mergedRuntime) Get(ctx context.Context, id string) (runtime.Task, error) {

@@ -54,7 +54,8 @@ func protectModules(ctx context.Context, js *jail.Spec, root *rootfs) error {
 
 // unshareModules does the same for a container that another runtime runs, also one of
 // Linux in a pod of ours: it has system calls, and a root that is mounted as it is. Only
-// a snapshot that is a plain directory has files of others, and only one to write to.
+// a snapshot that is a plain directory has files of others, and only one to write to. Those
+// of other snapshotters that are look the same, and have few such links to lose.
 func unshareModules(ctx context.Context, rootfs []mount.Mount) error {
 	if len(rootfs) != 1 || rootfs[0].Type != "bind" || slices.Contains(rootfs[0].Options, "ro") {
 		return nil

@@ -5,8 +5,6 @@ package engine
 import (
 	"errors"
 	"fmt"
-
-	"github.com/containerd/errdefs"
 )
 
 // A Budget is what loaded modules count against, together with guests. Its methods
@@ -84,21 +82,4 @@ func (e *Engine) oldest() (oldest *shared) {
 		}
 	}
 	return oldest
-}
-
-// makeRoom is for a module that is about to be loaded, if it is not yet. Errors:
-// ErrResourceExhausted, a phrase without a subject.
-func (e *Engine) makeRoom(k Key) error {
-	for {
-		e.mu.Lock()
-		n, oldest, loaded := len(e.modules), e.oldest(), e.modules[k] != nil
-		e.mu.Unlock()
-		switch {
-		case loaded || n < e.maxModules:
-			return nil
-		case oldest == nil:
-			return fmt.Errorf("was not loaded: containers run %d different modules, as many as the daemon may load: %w", n, errdefs.ErrResourceExhausted)
-		}
-		e.unloadIdle(oldest, 0)
-	}
 }

@@ -262,7 +262,7 @@ func TestLoadedModulesAreBounded(t *testing.T) {
 		t.Errorf("%d modules have %d mappings", most, n)
 	}
 	for range 2 {
-		if _, err := load(most + 1); !errdefs.IsResourceExhausted(err) || !strings.Contains(err.Error(), `module "app.wasm" was not loaded: containers run 20 different modules`) {
+		if _, err := load(most + 1); !errdefs.IsResourceExhausted(err) || !strings.Contains(err.Error(), `module "app.wasm" was not loaded: 20 other modules are in use`) {
 			t.Errorf("one more: %v", err)
 		}
 	}

@@ -114,9 +114,6 @@ func (e *Engine) acquire(ctx context.Context, q request, rec Record, newSource f
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("was not loaded: %w", err)
 	}
-	if err := e.makeRoom(rec.Key); err != nil {
-		return nil, err
-	}
 	s, err := e.join(q, rec, newSource)
 	if err != nil {
 		return nil, err
@@ -163,6 +160,8 @@ func (e *Engine) await(ctx context.Context, s *shared, q request) error {
 
 // join takes a reference to the module, and starts its build if there is none.
 func (e *Engine) join(q request, rec Record, newSource func() (source, error)) (*shared, error) {
+	var unloaded *shared
+	defer func() { e.release(unloaded) }() // without the lock
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
@@ -182,6 +181,12 @@ func (e *Engine) join(q request, rec Record, newSource func() (source, error)) (
 	}
 	if err, ok := e.refused.get(rec.Key); ok {
 		return nil, err
+	}
+	if len(e.modules) >= e.maxModules {
+		if unloaded = e.oldest(); unloaded == nil {
+			return nil, fmt.Errorf("was not loaded: %d other modules are in use, as many as the daemon may load: %w", len(e.modules), errdefs.ErrResourceExhausted)
+		}
+		e.take(unloaded)
 	}
 	src, err := newSource()
 	if err != nil {
@@ -238,19 +243,32 @@ func (e *Engine) unloadIdle(s *shared, wait time.Duration) {
 	e.mu.Lock()
 	idle := s.refs == 0 && time.Since(s.idleSince) >= wait
 	if idle {
-		if e.modules[s.rec.Key] == s {
-			delete(e.modules, s.rec.Key)
-		}
-		s.refs-- // unloaded once: nobody finds it any more
+		e.take(s)
 	}
 	e.mu.Unlock()
-	if idle && s.ast != nil {
-		s.ast.Release()
-		e.cfg.Budget.Repay(s.charged)
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		e.addIdle(s, -1)
+	if idle {
+		e.release(s)
 	}
+}
+
+// take takes out an idle module, which release then unloads. Engine.mu is held.
+func (e *Engine) take(s *shared) {
+	if e.modules[s.rec.Key] == s {
+		delete(e.modules, s.rec.Key)
+	}
+	s.refs-- // unloaded once: nobody finds it any more
+}
+
+// release unloads a module that was taken out, or nil.
+func (e *Engine) release(s *shared) {
+	if s == nil || s.ast == nil {
+		return
+	}
+	s.ast.Release()
+	e.cfg.Budget.Repay(s.charged)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.addIdle(s, -1)
 }
 
 // unloadAllIdle is for Close.

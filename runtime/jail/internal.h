@@ -199,6 +199,7 @@ void *jail_thread_main(void *jail);
 // when the thread is gone.
 struct jail *jail_new(size_t stack_size);
 void jail_delete(struct jail *j);
+size_t jail_stack_size(size_t bytes);
 bool jail_grow_stack(struct jail *j, const char *to);
 bool jail_open_reserve(struct jail *j, const char *to);
 void jail_spawn(struct jail *j);

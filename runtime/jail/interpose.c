@@ -102,19 +102,22 @@ static void *reserve(struct jail *j, int flags)
 // takes away what was mapped before it refuses, and there would be no guard any more.
 static void *grow(struct jail *j, void *at, size_t size, int prot)
 {
-	bool charged = jail_charge_memory(j, size);
-	if (charged && syscall(SYS_mprotect, at, size, prot) == 0)
-		return at;
-	if (charged) {
+	int err = ENOMEM;
+	if (jail_charge_memory(j, size)) {
+		if (syscall(SYS_mprotect, at, size, prot) == 0)
+			return at;
+		err = errno;
 		jail_uncharge_memory(j, size);
-		j->refused = JAIL_REFUSED_KERNEL;
+		// A seccomp profile may forbid it, and then it is not that there is none.
+		if (err == ENOMEM || !guest_may_run(j))
+			j->refused = JAIL_REFUSED_KERNEL;
 	}
 	if (!guest_may_run(j)) {
 		// The engine forgets what it has reserved.
 		syscall(SYS_munmap, j->linear, LINEAR_RESERVE);
 		j->linear = j->linear_end = NULL;
 	}
-	errno = ENOMEM;
+	errno = err;
 	return MAP_FAILED;
 }
 
@@ -126,6 +129,10 @@ void *mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset)
 	const char *from = at;
 	if (j != NULL && (flags & MAP_FIXED) != 0 && from >= j->linear && from < j->linear_end)
 		return grow(j, at, size, prot);
+	if (j != NULL && (flags & MAP_FIXED) != 0 && (prot & PROT_WRITE) != 0) {
+		errno = ENOMEM; // what is not counted
+		return MAP_FAILED;
+	}
 	return raw_mmap(at, size, prot, flags, fd, offset);
 }
 

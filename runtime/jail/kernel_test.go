@@ -52,8 +52,10 @@ func TestInstanceWithoutMemory(t *testing.T) {
 		resource int
 		more     uint64
 	}{
-		"no address space": {"peek", unix.RLIMIT_AS, 2 * gib},
-		"no memory":        {"huge", unix.RLIMIT_DATA, gib / 2},
+		"no address space":           {"peek", unix.RLIMIT_AS, 2 * gib},
+		"no address space, for data": {"filled", unix.RLIMIT_AS, 2 * gib},
+		"no memory":                  {"huge", unix.RLIMIT_DATA, gib / 2},
+		"no memory, for data":        {"filled", unix.RLIMIT_DATA, gib / 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := spec(t, tc.module)

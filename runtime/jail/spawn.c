@@ -52,7 +52,7 @@ void jail_set_spare_size(size_t bytes)
 {
 	pthread_mutex_lock(&spawn_lock);
 	if (n_spares == 0)
-		spare_size = bytes;
+		spare_size = jail_stack_size(bytes);
 	pthread_mutex_unlock(&spawn_lock);
 }
 

@@ -55,9 +55,15 @@ static size_t sigstack_size(void)
 	return (4 * frame + (32 << 10) + 4095) & ~(size_t)4095;
 }
 
+// jail_stack_size is in whole pages.
+size_t jail_stack_size(size_t bytes)
+{
+	return (bytes + 4095) & ~(size_t)4095;
+}
+
 static size_t stack_size(const struct jail_spec *spec)
 {
-	return spec->module == NULL ? PARKED_STACK : (spec->stack_size + 4095) & ~(size_t)4095;
+	return spec->module == NULL ? PARKED_STACK : jail_stack_size(spec->stack_size);
 }
 
 static size_t region_size(const struct jail *j)

@@ -204,16 +204,16 @@ bool jail_wasm_instantiate(struct jail *j)
 	struct jail_wasm *w = j->wasm;
 	WasmEdge_Result r =
 		WasmEdge_ExecutorInstantiate(w->executor, &w->instance, w->store, j->spec->module);
-	if (!WasmEdge_ResultOK(r)) {
-		say(j, JAIL_END_INIT, WasmEdge_ResultGetMessage(r));
-		return false;
-	}
-	// The engine does not fail then: the instance would have its memory at address 0,
-	// and its code looks at no bounds.
-	if (j->refused || j->memory < j->spec->initial_memory) {
+	// The engine fails then only if there is data to copy: else the instance would have its
+	// memory at address 0, and its code looks at no bounds.
+	if (j->refused || (WasmEdge_ResultOK(r) && j->memory < j->spec->initial_memory)) {
 		say(j, JAIL_END_INIT,
 			"the kernel has no memory, or no address space, for an instance of the "
 			"module");
+		return false;
+	}
+	if (!WasmEdge_ResultOK(r)) {
+		say(j, JAIL_END_INIT, WasmEdge_ResultGetMessage(r));
 		return false;
 	}
 	w->entry = find(w, j->spec->entry);

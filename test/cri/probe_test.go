@@ -224,7 +224,7 @@ func TestExecIsInTheContainersJail(t *testing.T) {
 		}
 	}
 	s := threadStatus(t, int(tid))
-	if s["Uid"] != "0 1000 0 1000" || s["Gid"] != "2000 2000 2000 2000" || s["CapEff"] != bits() || s["NoNewPrivs"] != "1" || s["Seccomp"] != "2" {
+	if s["Uid"] != daemon.UIDs("1000") || s["Gid"] != "2000 2000 2000 2000" || s["CapEff"] != bits() || s["NoNewPrivs"] != "1" || s["Seccomp"] != "2" {
 		t.Errorf("the kernel's view of it: %v", s)
 	}
 	// It has its profile before it runs, but not when it is listed.

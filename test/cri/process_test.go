@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/sys/unix"
 	criapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/containerd-wasm/containerd-wasm/test/daemon"
 )
 
 // What a container gets as arguments and environment is what its pod says, byte for byte.
@@ -278,7 +280,7 @@ func TestRestrictedPod(t *testing.T) {
 			t.Errorf("an exec that writes to the root: %v, %v", r, err)
 		}
 		s := kernelStatus(t, c)
-		if s["Uid"] != "0 1000 0 1000" || s["Groups"] != "2000 3000" || s["CapEff"] != bits() || s["NoNewPrivs"] != "1" || s["Seccomp_filters"] != "2" {
+		if s["Uid"] != daemon.UIDs("1000") || s["Groups"] != "2000 3000" || s["CapEff"] != bits() || s["NoNewPrivs"] != "1" || s["Seccomp_filters"] != "2" {
 			t.Errorf("the kernel's view of it: %v", s)
 		}
 	})

@@ -149,3 +149,10 @@ func kindOfAnonymous(target string) string {
 	}
 	return ""
 }
+
+// UIDs is what the kernel says of the user ids of a guest's thread (proc_pid_status(5)),
+// with single spaces: the real and the saved one are nobody's (runtime/jail/isolate.c).
+func UIDs(effective string) string {
+	const nobodys = "4294967293"
+	return strings.Join([]string{nobodys, effective, nobodys, effective}, " ")
+}

@@ -87,7 +87,7 @@ func TestExecIsConfinedAsTheContainer(t *testing.T) {
 		}
 	}
 	status := readFile(t, fmt.Sprintf("%s/%d/status", dir, e.Pid()))
-	for _, want := range []string{"Uid:\t0\t1000\t0\t1000", "Gid:\t2000\t2000", "CapEff:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"} {
+	for _, want := range []string{"Uid:\t" + strings.ReplaceAll(daemon.UIDs("1000"), " ", "\t"), "Gid:\t2000\t2000", "CapEff:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"} {
 		if !strings.Contains(status, want) {
 			t.Errorf("no %q in\n%s", want, status)
 		}
