@@ -93,9 +93,12 @@ func (d *Daemon) onTerminal(t testing.TB, name string, args []string) *Terminal 
 	return term
 }
 
-// Type presses keys.
+// Type presses keys. A command that reads none of them for long fails the test.
 func (term *Terminal) Type(t testing.TB, keys string) {
 	t.Helper()
+	if err := term.master.SetWriteDeadline(time.Now().Add(Patience)); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := term.master.WriteString(keys); err != nil {
 		t.Fatal(err)
 	}
