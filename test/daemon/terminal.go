@@ -100,7 +100,7 @@ func (term *Terminal) Type(t testing.TB, keys string) {
 		t.Fatal(err)
 	}
 	if _, err := term.master.WriteString(keys); err != nil {
-		t.Fatal(err)
+		t.Fatalf("typing %q: %v; the terminal has %q", keys, err, term.Text())
 	}
 }
 
