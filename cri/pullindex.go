@@ -43,7 +43,8 @@ func (p *wasiPull) ImageFilter(children images.HandlerFunc, cs content.Store) im
 		if err != nil {
 			return nil, err
 		}
-		p.found.Store(desc.Digest, found[0])
+		// What else the index says of it is the registry's word.
+		p.found.Store(desc.Digest, imagespec.Descriptor{MediaType: found[0].MediaType, Digest: found[0].Digest, Size: found[0].Size})
 		return found, nil
 	}
 }

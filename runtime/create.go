@@ -50,7 +50,7 @@ func (m *Manager) newTask(ctx context.Context, k key, opts runtime.CreateOpts) (
 	}
 	js.Termination = terminationFile(spec)
 	js.Rootfs, js.RootfsReadonly, js.RootfsSealed = root.path, spec.Root.Readonly || root.readonly, root.readonly
-	t := &task{manager: m, key: k, sandbox: opts.SandboxID, tenant: spec.Annotations[sandboxNamespace]}
+	t := &task{manager: m, key: k, sandbox: opts.SandboxID, tenant: spec.Annotations[sandboxNamespace], execs: newExecs()}
 	t.limit.Store(js.MemoryLimit)
 	isSealed := func(f *os.File) bool {
 		if !sealed(f, js, root) {

@@ -17,8 +17,10 @@ import (
 	"github.com/containerd/log"
 	"github.com/containerd/typeurl/v2"
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/engine"
+	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
 )
 
 // exec is a further guest of a task: another instance of its module, or of
@@ -80,6 +82,9 @@ func (t *task) addExec(ctx context.Context, id string, opts runtime.ExecOpts) (*
 		return nil, err
 	}
 	t.execs.add(x)
+	if t.over() { // and has not waited for it
+		_ = x.Kill(context.Background(), uint32(unix.SIGKILL), false)
+	}
 	t.publish(runtime.TaskExecAddedEventTopic, &events.TaskExecAdded{ContainerID: t.key.id, ExecID: id})
 	go x.watch()
 	return x, nil
@@ -131,7 +136,7 @@ func (t *task) newExec(ctx context.Context, id string, opts runtime.ExecOpts) (*
 	}
 	defer js.View.Close()
 	js.Rootfs = js.View.Root()
-	module, err := t.manager.loadEntrypoint(ctx, t.use(), &js, p, t.isSealed)
+	module, err := t.loadExec(ctx, &js, p)
 	if err != nil {
 		return nil, err
 	}
@@ -149,6 +154,16 @@ func (t *task) newExec(ctx context.Context, id string, opts runtime.ExecOpts) (*
 	}
 	stdio.begin(func(signal uint32) { _ = x.Kill(context.Background(), signal, false) })
 	return x, nil
+}
+
+// loadExec is loadEntrypoint, in turn.
+func (t *task) loadExec(ctx context.Context, js *jail.Spec, p *specs.Process) (*engine.Module, error) {
+	done, err := t.execs.takeTurn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return t.manager.loadEntrypoint(ctx, t.use(), js, p, t.isSealed)
 }
 
 // isSealed knows the task's own module only: others are hashed.

@@ -14,14 +14,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// execs are those of one task. The zero value has none.
+// execs are those of one task. newExecs returns none.
 type execs struct {
 	making sync.WaitGroup
+	turns  chan struct{} // of takeTurn
 
 	mu    sync.Mutex
 	ended bool             // there will be no more
 	all   map[string]*exec // nil: being made
 	cpu   time.Duration    // of those that were deleted
+}
+
+// maxTurns is more than a container's probes and users need at once.
+const maxTurns = 32
+
+func newExecs() execs { return execs{turns: make(chan struct{}, maxTurns)} }
+
+// takeTurn is for looking up and reading a module. Where a volume's server does not answer,
+// that takes a thread of the daemon for as long, whatever becomes of the client; and Go
+// ends a process with 10,000 of them. done follows.
+func (e *execs) takeTurn(ctx context.Context) (done func(), err error) {
+	select {
+	case e.turns <- struct{}{}:
+		return func() { <-e.turns }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for other execs, of which %d look for their modules: %w", len(e.turns), context.Cause(ctx))
+	}
 }
 
 // reserve keeps a second exec of the same id out while the first is made; add
@@ -96,6 +114,23 @@ func (e *execs) usage() usage {
 	return u
 }
 
+// madeTime is how long the end of a container waits for execs that are being made, which
+// end with it unless they wait for a volume in the kernel. They cannot join its group
+// any more, once that is gone.
+const madeTime = 10 * time.Second
+
+func (e *execs) awaitMade() {
+	made := make(chan struct{})
+	go func() {
+		e.making.Wait()
+		close(made)
+	}()
+	select {
+	case <-made:
+	case <-time.After(madeTime):
+	}
+}
+
 // lateTime is how long a container's exit waits for those of its execs: these come
 // first, as with runc's shim.
 const lateTime = 250 * time.Millisecond
@@ -107,7 +142,7 @@ func (e *execs) end() {
 	e.mu.Lock()
 	e.ended = true
 	e.mu.Unlock()
-	e.making.Wait()
+	e.awaitMade()
 	all := e.list()
 	for _, x := range all {
 		_ = x.Kill(context.Background(), uint32(unix.SIGKILL), false) // NotFound: it has ended

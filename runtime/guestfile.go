@@ -64,8 +64,11 @@ func covering(mounts []jail.Mount, name string) (found *jail.Mount, inside strin
 // and a device can do anything. display is the file's path in the container.
 func openAt(dir int, name, display string, resolve uint64) (*os.File, error) {
 	failed := func(err error) error {
-		if errors.Is(err, unix.ELOOP) {
+		switch {
+		case errors.Is(err, unix.ELOOP):
 			err = fmt.Errorf("%w: %w", err, errdefs.ErrInvalidArgument)
+		case errors.Is(err, unix.EWOULDBLOCK):
+			err = fmt.Errorf("another process has a lease on it: %w: %w", err, errdefs.ErrUnavailable)
 		}
 		return fmt.Errorf("entrypoint %q: %w", display, err)
 	}
@@ -81,7 +84,8 @@ func openAt(dir int, name, display string, resolve uint64) (*os.File, error) {
 	if kind := st.Mode & unix.S_IFMT; kind != unix.S_IFREG && kind != unix.S_IFDIR {
 		return nil, fmt.Errorf("entrypoint %q is not a regular file: %w", display, errdefs.ErrInvalidArgument)
 	}
-	opened, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", fd), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	// Who has a lease on it (fcntl(2)) is not waited for.
+	opened, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", fd), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, failed(err)
 	}

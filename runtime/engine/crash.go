@@ -38,7 +38,7 @@ func (e *Engine) explain(c crash, files *scratch, j job) error {
 		return fmt.Errorf("needs more memory to compile than compile_memory (%d MiB): raise it in the engine's configuration, or make the module smaller: %w",
 			j.Memory>>20, errdefs.ErrResourceExhausted)
 	case c.signal() == unix.SIGKILL:
-		return fmt.Errorf("could not be compiled: the compiler was killed; the host may be out of memory: %w", errdefs.ErrResourceExhausted)
+		return fmt.Errorf("could not be compiled: the compiler was killed; the host may be out of memory: %w", errdefs.ErrUnavailable)
 	}
 	return fmt.Errorf("crashed the compiler (%w): build it with another compiler version or fewer WebAssembly features: %w", c.err, errdefs.ErrInternal)
 }

@@ -209,6 +209,9 @@ void jail_offer_spare(struct jail *j, bool taken); // taken: again, after jail_t
 const char *jail_isolate_init(void);
 int jail_keep_out(void);
 
+// errno.c: what an error is for WASI, or the next best.
+int jail_wasi_errno(int err);
+
 // root.c
 extern int jail_template_ns; // fd in the process's table
 const char *jail_root_init(void);

@@ -160,6 +160,8 @@ static int bounded(long fd)
 		errno = EMFILE;
 		return -1;
 	}
+	if (fd < 0 && j != NULL)
+		errno = jail_wasi_errno(errno);
 	return (int)fd;
 }
 
@@ -228,6 +230,8 @@ static long repeated(long number, int fd, const void *what, uintptr_t last)
 	do
 		n = syscall(number, fd, what, last);
 	while (n < 0 && again());
+	if (n < 0 && jail_self != NULL)
+		errno = jail_wasi_errno(errno);
 	return n;
 }
 
@@ -313,13 +317,15 @@ int getsockopt(int fd, int level, int name, void *restrict value, socklen_t *res
 {
 	int error = 0;
 	socklen_t room = sizeof(error);
-	if (jail_self == NULL || level != SOL_SOCKET || name != SO_ERROR || *size >= room)
+	if (jail_self == NULL || level != SOL_SOCKET || name != SO_ERROR)
 		return (int)syscall(SYS_getsockopt, fd, level, name, value, size);
 	int err = (int)syscall(SYS_getsockopt, fd, level, name, &error, &room);
 	if (err != 0)
 		return err;
+	error = jail_wasi_errno(error);
 	const char *at = value;
-	if (at < jail_self->linear || at > jail_self->linear_end - room) {
+	// With room for it, the engine takes it itself, and not to where the guest says.
+	if (*size < room && (at < jail_self->linear || at > jail_self->linear_end - room)) {
 		errno = EFAULT;
 		return -1;
 	}

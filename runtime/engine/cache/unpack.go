@@ -205,6 +205,10 @@ func (s *Store) hasModule(ctx context.Context, dir string, module digest.Digest)
 	return found, err
 }
 
+// maxNames bounds the search for modules in one tree, which may be of any size. What is
+// behind is compiled at its first start.
+const maxNames = 100_000
+
 // walkModules calls f with the first modules in a committed tree, at most max.
 func walkModules(ctx context.Context, dir string, max int, f func(*os.File) error) error {
 	root, err := os.OpenRoot(dir)
@@ -212,13 +216,15 @@ func walkModules(ctx context.Context, dir string, max int, f func(*os.File) erro
 		return err
 	}
 	defer root.Close()
+	names := 0
 	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		names++
 		switch {
 		case err != nil:
 			return err
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case max == 0:
+		case max == 0 || names > maxNames:
 			return fs.SkipAll
 		case !isModule(root, name, d):
 			return nil
