@@ -203,7 +203,9 @@ func TestExecTransitions(t *testing.T) {
 	expectClass("a second start", e.Start(b.Ctx), errdefs.IsFailedPrecondition)
 	_, err = e.Delete(b.Ctx)
 	expectClass("deleting one that runs", err, errdefs.IsFailedPrecondition)
-	expectClass("resizing what is no terminal", e.Resize(b.Ctx, 80, 24), errdefs.IsFailedPrecondition)
+	if err := e.Resize(b.Ctx, 80, 24); err != nil { // as with runc's shim
+		t.Errorf("resizing what is no terminal: %v", err)
+	}
 	b.checkPids(t, e)
 	if err := e.Kill(b.Ctx, syscall.SIGTERM); err != nil {
 		t.Error(err)

@@ -98,7 +98,9 @@ func TestTransitions(t *testing.T) {
 	_, err = b.NewTask(b.Ctx, cio.NullIO)
 	expectClass("a second task", err, errdefs.IsAlreadyExists)
 	expectClass("resuming a task that runs", b.Task.Resume(b.Ctx), errdefs.IsFailedPrecondition)
-	expectClass("resizing what is no terminal", b.Task.Resize(b.Ctx, 80, 24), errdefs.IsFailedPrecondition)
+	if err := b.Task.Resize(b.Ctx, 80, 24); err != nil { // as with runc's shim
+		t.Errorf("resizing what is no terminal: %v", err)
+	}
 	b.expectStatus(t, containerd.Running)
 
 	// One that is held ends as well, and is then as any other.
