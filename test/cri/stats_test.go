@@ -73,7 +73,7 @@ func testStatsOfCPU(t *testing.T, d *daemon.Daemon) {
 		}
 		return nil
 	})
-	before := cpuTime(t, d, tid)
+	before := cpuTime(t, d, tid) / 1000 * 1000 // cgroup v2 has microseconds
 	got := busy.stats(t).GetCpu().GetUsageCoreNanoSeconds().GetValue()
 	pod := p.stats(t).GetCpu().GetUsageCoreNanoSeconds().GetValue()
 	after := cpuTime(t, d, tid) + tick
