@@ -54,7 +54,7 @@ func TestVolumeIsReplacedDuringTheStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	mounts := guestFile(t, &box{Container: c}, "mountinfo")
-	if strings.Contains(mounts, " - proc ") || !strings.Contains(mounts, volume+".old /volume ") {
+	if strings.Contains(mounts, " - proc ") || !strings.Contains(mounts, "/volume.old /volume ") {
 		t.Errorf("the guest's mounts:\n%s", mounts)
 	}
 }
