@@ -17,6 +17,7 @@ import (
 	"github.com/containerd/errdefs"
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/jail"
+	"github.com/containerd-wasm/containerd-wasm/test/kernel"
 )
 
 var unloads atomic.Pointer[Engine]
@@ -249,7 +250,7 @@ func TestLoadedModulesAreBounded(t *testing.T) {
 	load := func(n int) (*Module, error) {
 		return e.LoadBytes(t.Context(), "app.wasm", manyInstructions(2*n))
 	}
-	before := mappings(t)
+	before := kernel.Mappings(t)
 	var held []*Module
 	for n := range most {
 		m, err := load(n + 1)
@@ -258,7 +259,7 @@ func TestLoadedModulesAreBounded(t *testing.T) {
 		}
 		held = append(held, m)
 	}
-	if n := mappings(t) - before; n > most*mapsPerModule+10 { // malloc's, and Go's
+	if n := kernel.Mappings(t) - before; n > most*mapsPerModule+10 { // malloc's, and Go's
 		t.Errorf("%d modules have %d mappings", most, n)
 	}
 	for range 2 {
@@ -284,13 +285,4 @@ func TestLoadedModulesAreBounded(t *testing.T) {
 	for _, m := range held {
 		m.Release()
 	}
-}
-
-func mappings(t *testing.T) int {
-	t.Helper()
-	b, err := os.ReadFile("/proc/self/maps")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.Count(string(b), "\n")
 }

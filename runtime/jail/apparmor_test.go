@@ -5,7 +5,6 @@ package jail
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -13,6 +12,8 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+
+	"github.com/containerd-wasm/containerd-wasm/test/kernel"
 )
 
 // Rules of profiles. Without any but signals, a guest can open nothing.
@@ -28,29 +29,13 @@ var profiles atomic.Int32
 func withProfile(t *testing.T, s *Spec, rules string, flags ...string) bool {
 	t.Helper()
 	s.AppArmor = fmt.Sprintf("containerd-wasm-test-%d", profiles.Add(1))
-	enabled, err := os.ReadFile("/sys/module/apparmor/parameters/enabled")
-	if err != nil || string(enabled) != "Y\n" {
-		if _, err := New(t.Context(), s); err == nil || !strings.Contains(err.Error(), s.AppArmor) {
-			t.Errorf("without AppArmor: %v", err)
-		}
-		return false
+	if kernel.LoadProfile(t, s.AppArmor, rules, flags...) {
+		return true
 	}
-	path := filepath.Join(t.TempDir(), "profile")
-	header := s.AppArmor
-	if len(flags) > 0 {
-		header += " flags=(" + strings.Join(flags, ",") + ")"
+	if _, err := New(t.Context(), s); err == nil || !strings.Contains(err.Error(), s.AppArmor) {
+		t.Errorf("without AppArmor: %v", err)
 	}
-	if err := os.WriteFile(path, fmt.Appendf(nil, "abi <abi/3.0>,\nprofile %s {\n%s}\n", header, rules), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	parser := func(option string) {
-		if out, err := exec.Command("apparmor_parser", "--skip-cache", option, path).CombinedOutput(); err != nil {
-			t.Fatalf("apparmor_parser: %v: %s", err, out)
-		}
-	}
-	parser("--add")
-	t.Cleanup(func() { parser("--remove") })
-	return true
+	return false
 }
 
 // What a profile says of paths holds for paths as the guest has them.

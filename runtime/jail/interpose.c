@@ -97,9 +97,9 @@ static void *reserve(struct jail *j, int flags)
 	return p;
 }
 
-// grow makes more of what is reserved memory of the guest's. It maps nothing: where the
-// kernel counts what it has promised (vm.overcommit_memory 2), one before Linux 6.12
-// takes away what was mapped before it refuses, and there would be no guard any more.
+// grow makes more of what is reserved memory of the guest's. It maps nothing: where a
+// kernel before Linux 6.12 counts what it has promised (vm.overcommit_memory 2), it takes
+// away what was mapped before it refuses a mapping, and there would be no guard any more.
 static void *grow(struct jail *j, void *at, size_t size, int prot)
 {
 	int err = ENOMEM;
@@ -124,12 +124,15 @@ static void *grow(struct jail *j, void *at, size_t size, int prot)
 void *mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset)
 {
 	struct jail *j = jail_self;
-	if (j != NULL && at == NULL && prot == PROT_NONE && size == LINEAR_RESERVE)
+	if (j == NULL)
+		return raw_mmap(at, size, prot, flags, fd, offset);
+	if (at == NULL && prot == PROT_NONE && size == LINEAR_RESERVE)
 		return reserve(j, flags);
+	bool fixed = (flags & MAP_FIXED) != 0;
 	const char *from = at;
-	if (j != NULL && (flags & MAP_FIXED) != 0 && from >= j->linear && from < j->linear_end)
+	if (fixed && from >= j->linear && from < j->linear_end)
 		return grow(j, at, size, prot);
-	if (j != NULL && (flags & MAP_FIXED) != 0 && (prot & PROT_WRITE) != 0) {
+	if (fixed && (prot & PROT_WRITE) != 0) {
 		errno = ENOMEM; // what is not counted
 		return MAP_FAILED;
 	}

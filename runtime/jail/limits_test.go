@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/containerd-wasm/containerd-wasm/runtime/seccomp"
+	"github.com/containerd-wasm/containerd-wasm/test/kernel"
 	"github.com/containerd-wasm/containerd-wasm/test/patience"
 )
 
@@ -331,9 +332,9 @@ func TestNumberOfThreads(t *testing.T) {
 func TestMappingsOfAGuest(t *testing.T) {
 	const guests = 50
 	t.Run("before", func(t *testing.T) { makeWide(t, guests) }) // libc keeps its arenas, which are not the guests'
-	before := mappings(t)
+	before := kernel.Mappings(t)
 	makeWide(t, guests)
-	n := mappings(t) - before
+	n := kernel.Mappings(t) - before
 	t.Logf("%d guests have %d mappings", guests, n)
 	if n > guests*MapsPerThread {
 		t.Errorf("%d guests have %d mappings, more than %d each", guests, n, MapsPerThread)
@@ -358,15 +359,6 @@ func makeWide(t *testing.T, guests int) {
 			}
 		}
 	}
-}
-
-func mappings(t *testing.T) int {
-	t.Helper()
-	maps, err := os.ReadFile("/proc/self/maps")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.Count(string(maps), "\n")
 }
 
 func TestMaxFiles(t *testing.T) {

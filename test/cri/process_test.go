@@ -145,18 +145,26 @@ func TestSeccompProfiles(t *testing.T) {
 	}
 }
 
-func TestSeccompProfilesHold(t *testing.T) {
-	d := shared(t)
-	for name, tc := range map[string]struct {
-		profile *criapi.SecurityProfile
-		code    int32
-		stderr  string
-	}{
+type heldProfile struct {
+	profile *criapi.SecurityProfile
+	code    int32
+	stderr  string
+}
+
+// heldProfiles says how the guest "write" ends under each.
+func heldProfiles(t *testing.T) map[string]heldProfile {
+	t.Helper()
+	return map[string]heldProfile{
 		"nothing denied": {localhost(t, "SCMP_ACT_ERRNO", "mkdirat"), 0, ""},
 		"an error":       {localhost(t, "SCMP_ACT_ERRNO", "openat", "openat2"), 1, "/file: Operation not permitted\n"},
 		"the end":        {localhost(t, "SCMP_ACT_KILL", "openat", "openat2"), 159, ""},
 		"RuntimeDefault": {&criapi.SecurityProfile{ProfileType: criapi.SecurityProfile_RuntimeDefault}, 0, ""},
-	} {
+	}
+}
+
+func TestSeccompProfilesHold(t *testing.T) {
+	d := shared(t)
+	for name, tc := range heldProfiles(t) {
 		t.Run(name, func(t *testing.T) {
 			config := containerConfig("write", "/file", "text")
 			config.Linux.SecurityContext = &criapi.LinuxContainerSecurityContext{Seccomp: tc.profile}
@@ -171,15 +179,7 @@ func TestSeccompProfilesHold(t *testing.T) {
 
 func TestSeccompProfilesHoldForExecs(t *testing.T) {
 	d := shared(t)
-	for name, tc := range map[string]struct {
-		profile *criapi.SecurityProfile
-		code    int32
-		stderr  string
-	}{
-		"nothing denied": {localhost(t, "SCMP_ACT_ERRNO", "mkdirat"), 0, ""},
-		"an error":       {localhost(t, "SCMP_ACT_ERRNO", "openat", "openat2"), 1, "/file: Operation not permitted\n"},
-		"the end":        {localhost(t, "SCMP_ACT_KILL", "openat", "openat2"), 159, ""},
-	} {
+	for name, tc := range heldProfiles(t) {
 		t.Run(name, func(t *testing.T) {
 			config := containerConfig(toolsImage)
 			config.Linux.SecurityContext = &criapi.LinuxContainerSecurityContext{Seccomp: tc.profile}

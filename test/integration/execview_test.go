@@ -5,8 +5,6 @@ package integration
 import (
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -22,6 +20,7 @@ import (
 
 	"github.com/containerd-wasm/containerd-wasm/test/daemon"
 	"github.com/containerd-wasm/containerd-wasm/test/images"
+	"github.com/containerd-wasm/containerd-wasm/test/kernel"
 	"github.com/containerd-wasm/containerd-wasm/test/patience"
 )
 
@@ -105,7 +104,7 @@ func TestExecHasTheContainersAppArmorProfile(t *testing.T) {
 	d := shared(t)
 	const profile = "containerd-wasm-test-exec"
 	opt := oci.WithApparmorProfile(profile)
-	if !loadProfile(t, profile) {
+	if !kernel.LoadProfile(t, profile, "file,\nnetwork,\ncapability,\nsignal (receive) peer=unconfined,\n") {
 		expectRefusal(t, d, job{image: toolsImage, opts: []oci.SpecOpts{opt}}, "AppArmor is not enabled in this kernel")
 		return
 	}
@@ -117,26 +116,6 @@ func TestExecHasTheContainersAppArmorProfile(t *testing.T) {
 			t.Errorf("%s has profile %q", what, got)
 		}
 	}
-}
-
-// loadProfile loads an AppArmor profile that denies a guest nothing, until the end of the
-// test. It returns false where the kernel has no AppArmor.
-func loadProfile(t *testing.T, name string) bool {
-	t.Helper()
-	enabled, err := os.ReadFile("/sys/module/apparmor/parameters/enabled")
-	if err != nil || string(enabled) != "Y\n" {
-		return false
-	}
-	path := filepath.Join(t.TempDir(), "profile")
-	writeFile(t, path, fmt.Appendf(nil, "abi <abi/3.0>,\nprofile %s {\nfile,\nnetwork,\ncapability,\nsignal (receive) peer=unconfined,\n}\n", name))
-	parser := func(option string) {
-		if out, err := exec.Command("apparmor_parser", "--skip-cache", option, path).CombinedOutput(); err != nil {
-			t.Fatalf("apparmor_parser: %v: %s", err, out)
-		}
-	}
-	parser("--add")
-	t.Cleanup(func() { parser("--remove") })
-	return true
 }
 
 // The module is the one of all containers of the image.
